@@ -1,5 +1,17 @@
 //! asfaleia watches a home with a Raspberry Pi.
 
+pub mod actuators;
 pub mod alarm;
+pub mod camera;
+pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod gpio;
+pub mod inbox;
+pub mod mqtt;
+pub mod notify;
+pub mod outbox;
+pub mod sensors;
+pub mod simulator;
+pub mod store;
+pub mod web;

@@ -6,6 +6,7 @@ mod action;
 mod event;
 mod incident;
 mod policy;
+mod status;
 mod time;
 
 pub use action::{About, Action, Effect, Notice, Pattern, Record};
@@ -17,4 +18,5 @@ pub use policy::{
     Confirm, Entry, ExhaustPolicy, Held, Mode, PanelPolicy, PhonePolicy, Policy, PowerOn, Rung,
     SensorKind, SensorName, SensorPolicy,
 };
+pub use status::{Answer, GasStatus, SensorState, SensorStatus, Status};
 pub use time::BootTime;

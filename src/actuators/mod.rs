@@ -1,0 +1,1 @@
+//! OUT, now: buzzer and exhaust.

@@ -1,0 +1,90 @@
+//! What the panel shows of itself: a snapshot for `status`, the stream, MQTT and metrics.
+
+use serde::{Deserialize, Serialize};
+
+use super::event::Trouble;
+use super::incident::Incident;
+use super::policy::{Mode, SensorKind, SensorName};
+use super::time::BootTime;
+
+/// The panel at one moment. Times are on the boot clock; who shows it to people converts them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Status {
+    /// `disarmed`, `arming`, `armed_away`, `armed_home`, `armed_night`, `pending`, `triggered`,
+    /// `paused`.
+    pub state: &'static str,
+    /// What the panel is armed, or being armed, for.
+    pub mode: Option<Mode>,
+    /// The end of a delay, a pause or the siren.
+    pub until: Option<BootTime>,
+    /// The gas machine.
+    pub gas: GasStatus,
+    /// Incidents that go on.
+    pub incidents: Vec<Incident>,
+    /// Every sensor, in the order of the configuration.
+    pub sensors: Vec<SensorStatus>,
+    /// Something sounds until silenced or over (a chirp does not count).
+    pub buzzer: bool,
+    /// The fan is wanted on.
+    pub exhaust: bool,
+    /// What lessens protection now.
+    pub troubles: Vec<(Trouble, BootTime)>,
+    /// A walk test is on.
+    pub walk_test: bool,
+}
+
+/// The gas machine in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GasStatus {
+    /// No gas (or no gas sensor).
+    Clear,
+    /// A sensor is still warming up.
+    WarmingUp,
+    /// A gas sensor is silent.
+    Unwatched,
+    /// Gas.
+    Alarm,
+}
+
+/// One sensor at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SensorStatus {
+    /// Its name.
+    pub name: SensorName,
+    /// What it senses.
+    pub kind: SensorKind,
+    /// In one word.
+    pub state: SensorState,
+    /// Since when.
+    pub since: BootTime,
+}
+
+/// A sensor in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SensorState {
+    /// Nothing.
+    Inactive,
+    /// Motion, broken, open, gas, pressed.
+    Active,
+    /// No sign of life: neither active nor fine.
+    Silent,
+    /// Not trusted yet.
+    WarmingUp,
+    /// Takes no part for now.
+    Inhibited,
+    /// On trial: logged only.
+    Soak,
+}
+
+/// What became of an event that somebody waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Done, or there was nothing to do.
+    Done,
+    /// Not now, for these reasons.
+    Refused(Vec<String>),
+    /// Not you.
+    Forbidden(String),
+}

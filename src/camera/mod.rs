@@ -1,0 +1,1 @@
+//! Owns the webcam: frames for photos and pre-roll.

@@ -1,0 +1,1 @@
+//! Wires: one small interface, several back ends.

@@ -1,0 +1,1 @@
+//! OUT, to people: email, phone, webhook.

@@ -1,0 +1,1 @@
+//! Messages until they are delivered: retry, ladder.

@@ -1,0 +1,1 @@
+//! IN: device -> Event. A pure parser and a short loop each.

@@ -1,0 +1,1 @@
+//! The virtual house, and its loopback mail server, telephone service and NodeMCU.

@@ -1,0 +1,1 @@
+//! SQLite: state, incidents, events, messages; photos beside it.

@@ -1,0 +1,1 @@
+//! The HTTP API: reads a snapshot, sends Events, acts on nothing.
