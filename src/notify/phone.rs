@@ -3,7 +3,6 @@
 //! 201 means queued, no more: a call is followed with [`Telephone::status`]. There is no
 //! idempotency key, so a request whose answer did not come is looked up before it is repeated.
 
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -150,7 +149,7 @@ impl Telephone {
             .pop_if_empty()
             .extend(["2010-04-01", "Accounts", &phone.account_sid]);
         Ok(Telephone {
-            client: http::client(phone.ca_file.as_deref().map(Path::new))?,
+            client: http::client(phone.ca_file.as_deref())?,
             account,
             phone: phone.clone(),
             patience: PATIENCE,
@@ -166,7 +165,7 @@ impl Telephone {
     }
 
     /// Opens a connection for a call that is about to come, unless there is one: the account is
-    /// asked for, and the answer ignored.
+    /// asked for, and the answer ignored. Nobody needs to wait for it: spawn it at the trigger.
     pub async fn prepare(&self) {
         let warm = |last: Instant| last.elapsed() < STILL_WARM;
         if self.last_request().is_some_and(warm) {

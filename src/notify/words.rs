@@ -124,7 +124,7 @@ impl<'a> Words<'a> {
         text
     }
 
-    /// The same as HTML, with the photos shown by their [`content_id`]s.
+    /// The same as HTML, with the photos shown in it (`cid:photo-ID@asfaleia`).
     pub fn html(&self) -> String {
         let mut html =
             String::from("<!DOCTYPE html>\n<html><body style=\"font-family:sans-serif\">\n");

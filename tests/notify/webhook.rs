@@ -55,9 +55,11 @@ async fn sent(
         ca_file: Some(authority.file().to_owned()),
     };
     change(&mut webhook);
-    let webhook = Webhook::new(&webhook)
-        .unwrap()
-        .with_patience(Duration::from_millis(500));
+    let patience = match answer {
+        Some(_) => Duration::from_secs(10),
+        None => Duration::from_millis(300),
+    };
+    let webhook = Webhook::new(&webhook).unwrap().with_patience(patience);
     let outcome = soon(webhook.deliver(&burglary())).await;
     (outcome.map(|delivered| delivered.reply), got)
 }
