@@ -1,0 +1,157 @@
+//! What happened, in sentences.
+
+use super::{Words, capitalised, counted, event, lasting, listed, trouble, word};
+use crate::alarm::{About, IncidentKind, Mode, SensorName};
+use crate::clock::WallTime;
+
+impl Words<'_> {
+    /// The sentences about the fact itself; how late it is and the like is added elsewhere.
+    pub(super) fn story(&self) -> Vec<String> {
+        let at = match self.mail.clock_set {
+            true => format!(" at {}", self.local(self.mail.happened, "%H:%M:%S")),
+            false => String::new(),
+        };
+        match &self.mail.notice.about {
+            About::Alarm {
+                kind,
+                sensor,
+                sensor_kind,
+                mode,
+                confirmed,
+            } => {
+                let mut story = vec![format!(
+                    "{}{at}, {}.",
+                    capitalised(&event(*sensor_kind, sensor)),
+                    armed(*mode)
+                )];
+                if *confirmed {
+                    story.push("A second sensor confirms it.".into());
+                }
+                if *kind == IncidentKind::Gas {
+                    story.push(
+                        "Open windows, use no switches and no flames, leave the house.".into(),
+                    );
+                }
+                story
+            }
+            About::FollowUp {
+                triggers,
+                confirmed,
+                ladders_held_back,
+                ..
+            } => {
+                let mut story = vec!["The alarm goes on.".to_owned()];
+                if !triggers.is_empty() {
+                    story.push(format!("Triggers since the last message: {}.", counted(triggers)));
+                }
+                if *confirmed {
+                    story.push("A second sensor confirms it.".into());
+                }
+                match ladders_held_back {
+                    0 => {}
+                    1 => story.push("One further round of calls was held back.".into()),
+                    n => story.push(format!("{n} further rounds of calls were held back.")),
+                }
+                story
+            }
+            About::AllClear {
+                kind,
+                lasted_seconds,
+                triggers,
+            } => vec![format!(
+                "The {} alarm is over{at}: all is quiet after {} and {}.",
+                word(*kind),
+                lasting(*lasted_seconds),
+                number(*triggers, "trigger"),
+            )],
+            About::Disarmed { paused: false, .. } => {
+                vec![format!("The alarm was {}.", self.title())]
+            }
+            About::Disarmed { paused: true, .. } => vec![
+                format!("The alarm was {}.", self.title()),
+                "Detection comes back by itself.".into(),
+            ],
+            About::NobodyAnswered { contacts } => vec![format!(
+                "{} called{at} and nobody has acknowledged the alarm.",
+                match contacts {
+                    1 => "One contact was".to_owned(),
+                    n => format!("{n} contacts were"),
+                }
+            )],
+            About::Unwatched {
+                sensor,
+                silent_seconds,
+            } => vec![
+                format!("{sensor} has been silent for {}.", lasting(*silent_seconds)),
+                "Silent is not clear: gas would not be noticed there. See to its power and its cable.".into(),
+            ],
+            About::ArmedWithOpen { mode, sensors } => vec![
+                format!("The panel is armed {}{at} although {} open.", mode.word(), are(sensors)),
+                "What is open is inhibited until it closes.".into(),
+            ],
+            About::Inhibited { sensor, why } => {
+                vec![format!("{sensor} does not take part: {}.", why.trim_end_matches('.'))]
+            }
+            About::Troubles { raised, cleared } => {
+                let begun = raised.iter().map(|(code, subject, text)| {
+                    format!("{}: {text}", trouble(*code, subject))
+                });
+                let over = cleared
+                    .iter()
+                    .map(|(code, subject)| format!("{}: over.", trouble(*code, subject)));
+                begun.chain(over).collect()
+            }
+            About::BootReport {
+                state,
+                incidents,
+                active,
+                waiting,
+                gap_seconds,
+            } => {
+                let mut story = vec![format!("Power was away; the service is back{at}.")];
+                if let (Some(gap), true) = (gap_seconds, self.mail.clock_set) {
+                    let gap_ms = i64::try_from(*gap).unwrap_or(i64::MAX).saturating_mul(1_000);
+                    let last = WallTime(self.mail.happened.as_millis().saturating_sub(gap_ms));
+                    story.push(format!(
+                        "Last sign of life {}, back at {}.",
+                        self.hour(last),
+                        self.hour(self.mail.happened)
+                    ));
+                }
+                story.push(format!("State: {}.", state.replace('_', " ")));
+                if !incidents.is_empty() {
+                    let ids: Vec<_> = incidents.iter().map(ToString::to_string).collect();
+                    story.push(format!("Going on: incident {}.", ids.join(", ")));
+                }
+                if !active.is_empty() {
+                    story.push(format!("Active now: {}.", listed(active)));
+                }
+                if *waiting > 0 {
+                    story.push(format!("Waiting: {}.", number(*waiting, "message")));
+                }
+                story
+            }
+            About::Test { by } => vec![format!(
+                "This is a test, asked for by {}{at}. Nothing has happened.",
+                by.who()
+            )],
+        }
+    }
+}
+
+fn are(sensors: &[SensorName]) -> String {
+    let verb = if sensors.len() == 1 { "is" } else { "are" };
+    format!("{} {verb}", listed(sensors))
+}
+
+fn armed(mode: Option<Mode>) -> String {
+    match mode {
+        Some(mode) => format!("armed {}", mode.word()),
+        None => "disarmed".to_owned(),
+    }
+}
+
+fn number(count: u32, what: &str) -> String {
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{s}")
+}
