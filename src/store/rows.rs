@@ -1,0 +1,177 @@
+//! What is handed to the store: the rows of one step.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::alarm::{Incident, IncidentId, PhotoId, Record};
+use crate::clock::{Stamp, WallTime};
+
+/// The number of an event; only grows, over restarts and over a lost store too.
+#[derive(
+    Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct EventId(pub u64);
+
+/// Everything of one step: committed together or not at all. Every row replaces the one with its
+/// number, so that a batch may be written twice: a commit that failed may still have reached the
+/// disk.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// When the step was taken.
+    pub at: Stamp,
+    /// JSON of what must survive of the panel.
+    pub state: Option<String>,
+    /// Incidents as they are now.
+    pub incidents: Vec<Incident>,
+    /// Lines of history; they happened at `at`.
+    pub events: Vec<EventRow>,
+    /// Messages as they are now.
+    pub messages: Vec<MessageRow>,
+    /// Photos whose files are written.
+    pub photos: Vec<PhotoRow>,
+    /// JSON of what the sensors did, for each incident.
+    pub recordings: Vec<(IncidentId, String)>,
+    /// Names of paths that were proven just now.
+    pub proven: Vec<String>,
+    /// The text of a configuration that passed.
+    pub config: Option<String>,
+    /// Note that the service was alive at `at`.
+    pub sign_of_life: bool,
+}
+
+impl Batch {
+    /// Nothing yet.
+    pub fn new(at: Stamp) -> Self {
+        Batch {
+            at,
+            state: None,
+            incidents: Vec::new(),
+            events: Vec::new(),
+            messages: Vec::new(),
+            photos: Vec::new(),
+            recordings: Vec::new(),
+            proven: Vec::new(),
+            config: None,
+            sign_of_life: false,
+        }
+    }
+
+    /// What this batch and a later one leave behind, as one. Lines of history are given up (a
+    /// batch has one time for all of them); returns how many.
+    pub(super) fn absorb(&mut self, later: Batch) -> usize {
+        let lost = self.events.len() + later.events.len();
+        self.events.clear();
+        self.at = later.at;
+        self.state = later.state.or_else(|| self.state.take());
+        self.config = later.config.or_else(|| self.config.take());
+        self.sign_of_life |= later.sign_of_life;
+        replace(&mut self.incidents, later.incidents, |row| row.id);
+        replace(&mut self.messages, later.messages, |row| row.id);
+        replace(&mut self.photos, later.photos, |row| row.id);
+        replace(&mut self.recordings, later.recordings, |row| row.0);
+        replace(&mut self.proven, later.proven, String::clone);
+        lost
+    }
+
+    /// The highest number that any row of the batch carries.
+    pub(super) fn highest_id(&self) -> u64 {
+        let events = self.events.iter().map(|row| row.id.0);
+        let messages = self.messages.iter().map(|row| row.id);
+        let photos = self.photos.iter().map(|row| row.id.0);
+        let incidents = self.incidents.iter().map(|row| row.id.0);
+        let all = events.chain(messages).chain(photos).chain(incidents);
+        all.max().unwrap_or(0)
+    }
+}
+
+/// A line of history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventRow {
+    /// Its number.
+    pub id: EventId,
+    /// The incident it belongs to.
+    pub incident: Option<IncidentId>,
+    /// What happened.
+    pub what: Record,
+}
+
+/// A message to one recipient.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageRow {
+    /// Its number.
+    pub id: u64,
+    /// The incident it is about.
+    pub incident: Option<IncidentId>,
+    /// `email`, `phone`, `webhook`.
+    pub channel: String,
+    /// The contact's or webhook's name.
+    pub to: String,
+    /// Not yet delivered, refused or given up.
+    pub waiting: bool,
+    /// JSON, the outbox's own.
+    pub body: String,
+}
+
+/// A photo whose file is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PhotoRow {
+    /// Its number; the file is `photos/<id>.jpg`.
+    pub id: PhotoId,
+    /// The incident it shows.
+    pub incident: Option<IncidentId>,
+    /// The file's length.
+    pub bytes: u64,
+    /// When it was taken.
+    pub taken: Stamp,
+}
+
+/// The first number of each kind that was never given out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NextIds {
+    /// Events.
+    pub event: EventId,
+    /// Messages.
+    pub message: u64,
+    /// Photos.
+    pub photo: PhotoId,
+    /// Incidents.
+    pub incident: IncidentId,
+}
+
+impl NextIds {
+    /// Every kind starts at this number.
+    pub(super) fn all(first: u64) -> Self {
+        NextIds {
+            event: EventId(first),
+            message: first,
+            photo: PhotoId(first),
+            incident: IncidentId(first),
+        }
+    }
+}
+
+/// What an earlier run left behind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Saved {
+    /// JSON of the panel.
+    pub state: String,
+    /// When `state` was committed.
+    pub saved_at: Stamp,
+    /// The last moment at which the service is known to have been alive.
+    pub last_life: Stamp,
+    /// The last configuration that passed.
+    pub config: Option<String>,
+    /// Messages that wait, oldest first.
+    pub messages: Vec<MessageRow>,
+    /// When each path was last proven.
+    pub proven: BTreeMap<String, WallTime>,
+}
+
+/// Replaces the rows with the same key and adds the others.
+fn replace<R, K: Ord>(rows: &mut Vec<R>, later: Vec<R>, key: impl Fn(&R) -> K) {
+    let mut merged: BTreeMap<K, R> = rows.drain(..).map(|row| (key(&row), row)).collect();
+    merged.extend(later.into_iter().map(|row| (key(&row), row)));
+    rows.extend(merged.into_values());
+}

@@ -1,0 +1,235 @@
+//! Rows into tables, in one transaction.
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use serde::Serialize;
+
+use super::history::kind_and_data;
+use super::rows::Batch;
+use crate::alarm::{Ending, Incident, IncidentId};
+use crate::clock::Stamp;
+
+/// Further apart than this, wall clock and boot clock did not drift: the wall clock was set.
+const CLOCK_STEP_MS: i64 = 10_000;
+
+/// Writes all batches or none. `carried` is the state for a database that has none; `last` are the
+/// clocks as of the last commit.
+pub(super) fn write(
+    connection: &mut Connection,
+    batches: &[Batch],
+    carried: Option<&(String, Stamp)>,
+    last: Option<&Stamp>,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    if let Some((state, saved_at)) = carried {
+        save_state(&transaction, state, saved_at)?;
+    }
+    let mut last = last;
+    for batch in batches {
+        if let Some(last) = last {
+            follow_the_clock(&transaction, last, &batch.at)?;
+        }
+        write_batch(&transaction, batch)?;
+        last = Some(&batch.at);
+    }
+    transaction.commit()
+}
+
+fn write_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
+    let at = &batch.at;
+    if let Some(state) = &batch.state {
+        save_state(transaction, state, at)?;
+    } else if batch.sign_of_life {
+        transaction
+            .prepare_cached(
+                "INSERT INTO panel VALUES (1, NULL, ?1, ?2, ?3, ?1, ?2, ?3)
+                 ON CONFLICT (id) DO UPDATE SET life_boot_id = ?1, life_boot_ns = ?2, life_wall_ms = ?3",
+            )?
+            .execute(params![at.boot_id, boot_ns(at), at.wall.0])?;
+    }
+    for incident in &batch.incidents {
+        save_incident(transaction, incident, at)?;
+    }
+    for event in &batch.events {
+        let (kind, data) = kind_and_data(&event.what);
+        transaction
+            .prepare_cached(
+                "INSERT OR REPLACE INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            )?
+            .execute(params![
+                key(event.id.0),
+                at.wall.0,
+                boot_ns(at),
+                at.boot_id,
+                at.wall.is_set(),
+                kind,
+                incident_key(event.incident),
+                data.to_string(),
+            ])?;
+    }
+    for message in &batch.messages {
+        transaction
+            .prepare_cached(
+                "INSERT INTO messages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                 ON CONFLICT (id) DO UPDATE SET incident = ?2, channel = ?3, recipient = ?4,
+                     waiting = ?5, body = ?8",
+            )?
+            .execute(params![
+                key(message.id),
+                incident_key(message.incident),
+                message.channel,
+                message.to,
+                message.waiting,
+                at.wall.0,
+                at.wall.is_set(),
+                message.body,
+            ])?;
+    }
+    for photo in &batch.photos {
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO photos VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
+            .execute(params![
+                key(photo.id.0),
+                incident_key(photo.incident),
+                key(photo.bytes),
+                photo.taken.wall.0,
+                boot_ns(&photo.taken),
+                photo.taken.boot_id,
+                photo.taken.wall.is_set(),
+            ])?;
+    }
+    for (incident, recording) in &batch.recordings {
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO recordings VALUES (?1, ?2)")?
+            .execute(params![key(incident.0), recording])?;
+    }
+    for path in &batch.proven {
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO proven VALUES (?1, ?2)")?
+            .execute(params![path, at.wall.0])?;
+    }
+    if let Some(config) = &batch.config {
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO config VALUES (1, ?1, ?2)")?
+            .execute(params![config, at.wall.0])?;
+    }
+    Ok(())
+}
+
+fn save_state(transaction: &Transaction<'_>, state: &str, at: &Stamp) -> rusqlite::Result<()> {
+    transaction
+        .prepare_cached("INSERT OR REPLACE INTO panel VALUES (1, ?1, ?2, ?3, ?4, ?2, ?3, ?4)")?
+        .execute(params![state, at.boot_id, boot_ns(at), at.wall.0])?;
+    Ok(())
+}
+
+/// The wall times of its milestones are kept from when they were first saved: `data` holds boot
+/// times, which mean nothing in another boot.
+fn save_incident(
+    transaction: &Transaction<'_>,
+    incident: &Incident,
+    at: &Stamp,
+) -> rusqlite::Result<()> {
+    let acknowledged = incident
+        .acknowledged
+        .as_ref()
+        .map(|(_, when)| at.wall_of(*when).0);
+    let ended = incident.ended.as_ref().map(|(_, when)| at.wall_of(*when).0);
+    transaction
+        .prepare_cached(
+            "INSERT INTO incidents VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+             ON CONFLICT (id) DO UPDATE SET
+                 acknowledged_wall_ms = coalesce(acknowledged_wall_ms, ?4),
+                 ended_wall_ms = coalesce(ended_wall_ms, ?5),
+                 settled = ?6, clock_set = ?7,
+                 boot_id = ?8, saved_boot_ns = ?9, saved_wall_ms = ?10, data = ?11",
+        )?
+        .execute(params![
+            key(incident.id.0),
+            word(&incident.kind),
+            at.wall_of(incident.since).0,
+            acknowledged,
+            ended,
+            is_settled(incident),
+            at.wall.is_set(),
+            at.boot_id,
+            boot_ns(at),
+            at.wall.0,
+            serde_json::to_string(incident).expect("incidents serialise"),
+        ])?;
+    Ok(())
+}
+
+/// It is over and somebody knows of it: whoever disarmed or paused was there. Only such incidents
+/// may ever be removed.
+fn is_settled(incident: &Incident) -> bool {
+    match &incident.ended {
+        None => false,
+        Some((Ending::Cleared, _)) => incident.acknowledged.is_some(),
+        Some((Ending::Disarmed(_) | Ending::Paused(_), _)) => true,
+    }
+}
+
+/// The Pi has no clock battery. When its wall clock has been set since the last commit, all that
+/// was recorded in this boot moves with it: the boot clock says by how much it was wrong.
+fn follow_the_clock(
+    transaction: &Transaction<'_>,
+    last: &Stamp,
+    now: &Stamp,
+) -> rusqlite::Result<()> {
+    let old = last.wall_of(crate::alarm::BootTime::ZERO).0;
+    let step = now.wall_of(crate::alarm::BootTime::ZERO).0 - old;
+    if last.boot_id != now.boot_id || step.abs() < CLOCK_STEP_MS {
+        return Ok(());
+    }
+    // The rows of this boot are the last ones, so only they are looked at.
+    for table in ["events", "photos"] {
+        transaction.execute(
+            &format!(
+                "UPDATE {table} SET at_wall_ms = at_wall_ms + ?1, clock_set = ?2 WHERE id >
+                     coalesce((SELECT id FROM {table} WHERE boot_id <> ?3 ORDER BY id DESC LIMIT 1), -1)"
+            ),
+            params![step, now.wall.is_set(), now.boot_id],
+        )?;
+    }
+    // Milestones of an earlier boot lie before this boot began by the old clock, and stay.
+    transaction.execute(
+        "UPDATE incidents SET
+             since_wall_ms = since_wall_ms + iif(since_wall_ms >= ?4, ?1, 0),
+             acknowledged_wall_ms = acknowledged_wall_ms + iif(acknowledged_wall_ms >= ?4, ?1, 0),
+             ended_wall_ms = ended_wall_ms + iif(ended_wall_ms >= ?4, ?1, 0),
+             saved_wall_ms = saved_wall_ms + ?1, clock_set = ?2
+         WHERE boot_id = ?3",
+        params![step, now.wall.is_set(), now.boot_id, old],
+    )?;
+    transaction.execute(
+        "UPDATE messages SET at_wall_ms = at_wall_ms + ?1, clock_set = ?2 WHERE at_wall_ms >= ?3 AND NOT clock_set",
+        params![step, now.wall.is_set(), old],
+    )?;
+    transaction.execute(
+        "UPDATE panel SET saved_wall_ms = saved_wall_ms + iif(saved_boot_id = ?2, ?1, 0),
+             life_wall_ms = life_wall_ms + iif(life_boot_id = ?2, ?1, 0)",
+        params![step, now.boot_id],
+    )?;
+    Ok(())
+}
+
+/// SQLite's integers are signed; numbers beyond half the range keep their bits.
+pub(super) fn key(id: u64) -> i64 {
+    id.cast_signed()
+}
+
+fn incident_key(id: Option<IncidentId>) -> Option<i64> {
+    id.map(|id| key(id.0))
+}
+
+fn boot_ns(at: &Stamp) -> i64 {
+    key(at.boot.as_nanos())
+}
+
+/// A plain enum's name as it serialises.
+fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        Ok(_) | Err(_) => unreachable!("plain enums serialise to their name"),
+    }
+}

@@ -1,0 +1,299 @@
+//! What goes, what goes first, and what never goes.
+
+use std::time::Duration;
+
+use asfaleia::store::{History, Removed, photo_path};
+
+use super::*;
+
+const MONTH: Duration = Duration::from_secs(30 * 86_400);
+const NO_LIMIT: u64 = u64::MAX;
+
+struct House {
+    dir: tempfile::TempDir,
+    clock: Arc<TestClock>,
+    store: Store,
+}
+
+impl House {
+    fn new() -> House {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = TestClock::new("one", 100, MORNING);
+        let mut store = open(dir.path(), &clock).store;
+        store.commit(&[state_batch(&clock, "armed")]).unwrap();
+        House { dir, clock, store }
+    }
+
+    /// An incident with an event, a recording, a delivered message, and a photo of 50 kB, all with
+    /// its number; a minute passes.
+    fn live_through(&mut self, incident: Incident) {
+        let id = incident.id.0;
+        let at = self.clock.stamp();
+        let row = photo(self.dir.path(), id, Some(id), 50_000, at.clone());
+        let batch = Batch {
+            events: vec![event(id, Some(id))],
+            messages: vec![MessageRow {
+                incident: Some(incident.id),
+                ..message(id, false)
+            }],
+            photos: vec![row],
+            recordings: vec![(incident.id, "[]".to_owned())],
+            incidents: vec![incident],
+            ..Batch::new(at)
+        };
+        self.store.commit(&[batch]).unwrap();
+        self.clock.advance_ms(60_000);
+    }
+
+    fn incidents(&self) -> Vec<u64> {
+        let all = History::open(self.dir.path()).incidents(None, 100).unwrap();
+        all.iter()
+            .map(|stored| stored.incident.id.0)
+            .rev()
+            .collect()
+    }
+
+    fn photos(&self) -> Vec<u64> {
+        (1..100)
+            .filter(|id| photo_path(self.dir.path(), PhotoId(*id)).exists())
+            .collect()
+    }
+
+    fn events(&self) -> Vec<u64> {
+        let all = History::open(self.dir.path()).events(0, 10_000).unwrap();
+        all.iter().map(|event| event.id).collect()
+    }
+
+    fn now(&self) -> BootTime {
+        self.clock.stamp().boot
+    }
+}
+
+#[test]
+fn settled_incidents_older_than_keep_go_with_all_that_belongs_to_them() {
+    let mut house = House::new();
+    house.live_through(disarmed(1, house.now()));
+    let seen = Incident {
+        ended: Some((Ending::Cleared, house.now())),
+        acknowledged: Some((anna(), house.now())),
+        ..incident(2, house.now())
+    };
+    house.live_through(seen);
+    let unseen = Incident {
+        ended: Some((Ending::Cleared, house.now())),
+        ..incident(3, house.now())
+    };
+    house.live_through(unseen);
+    let going_on = Incident {
+        acknowledged: Some((anna(), house.now())),
+        ..incident(4, house.now())
+    };
+    house.live_through(going_on);
+    house.clock.advance_ms(31 * DAY_MS);
+    house.live_through(disarmed(5, house.now()));
+
+    let removed = house.store.retain(MONTH, NO_LIMIT).unwrap();
+
+    let expected = Removed {
+        incidents: 2,
+        events: 2,
+        messages: 2,
+        photos: 2,
+        ..Removed::default()
+    };
+    assert_eq!(removed, expected);
+    assert_eq!(house.incidents(), [3, 4, 5]);
+    assert_eq!(house.photos(), [3, 4, 5]);
+    assert_eq!(house.events(), [3, 4, 5]);
+    assert!(house.store.retain(MONTH, NO_LIMIT).unwrap().is_nothing());
+}
+
+#[test]
+fn lines_that_belong_to_no_incident_go_by_age_and_numbers_still_only_grow() {
+    let mut house = House::new();
+    for id in 1..=2_500 {
+        let batch = Batch {
+            events: vec![event(id, None)],
+            ..Batch::new(house.clock.stamp())
+        };
+        house.store.commit(&[batch]).unwrap();
+    }
+    house.clock.advance_ms(31 * DAY_MS);
+
+    assert_eq!(house.store.retain(MONTH, NO_LIMIT).unwrap().events, 2_500);
+
+    let House { dir, clock, store } = house;
+    drop(store);
+    assert_eq!(open(dir.path(), &clock).next.event, EventId(2_501));
+}
+
+#[test]
+fn a_message_that_waits_is_never_removed() {
+    let mut house = House::new();
+    house.live_through(disarmed(1, house.now()));
+    let waits = Batch {
+        messages: vec![message(9, true)],
+        ..Batch::new(house.clock.stamp())
+    };
+    house.store.commit(&[waits]).unwrap();
+    house.clock.advance_ms(31 * DAY_MS);
+    house.store.retain(MONTH, NO_LIMIT).unwrap();
+    assert_eq!(house.incidents(), [0; 0]);
+    assert_eq!(
+        restored(&open(house.dir.path(), &house.clock)).messages,
+        [message(9, true)]
+    );
+
+    let delivered = Batch {
+        messages: vec![message(9, false)],
+        ..Batch::new(house.clock.stamp())
+    };
+    house.store.commit(&[delivered]).unwrap();
+    assert_eq!(house.store.retain(MONTH, NO_LIMIT).unwrap().messages, 1);
+}
+
+#[test]
+fn over_the_size_settled_incidents_go_first_and_the_oldest_of_them_before_others() {
+    let mut house = House::new();
+    house.live_through(incident(1, house.now()));
+    for id in 2..=5 {
+        house.live_through(disarmed(id, house.now()));
+    }
+    // Five photos and the database (some 100 kB) lie there; two photos too many.
+    let room = 250_000 + 100_000 - 90_000;
+    let removed = house.store.retain(MONTH, room).unwrap();
+    assert_eq!(removed.thinned, 0);
+    assert!(!removed.still_over);
+    let left = house.incidents();
+    assert_eq!(left[0], 1, "nobody acknowledged it");
+    assert!((2..5).contains(&left.len()), "{left:?}");
+    assert_eq!(
+        left[1..],
+        (7 - left.len() as u64..=5).collect::<Vec<_>>(),
+        "the newest stay"
+    );
+    assert_eq!(house.photos(), left);
+}
+
+#[test]
+fn photos_of_unacknowledged_incidents_thin_out_oldest_first_but_their_record_never_goes() {
+    let mut house = House::new();
+    for id in 1..=6 {
+        house.live_through(incident(id, house.now()));
+    }
+    house.live_through(disarmed(7, house.now()));
+
+    let removed = house.store.retain(MONTH, 250_000).unwrap();
+
+    assert_eq!(house.incidents(), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(house.events(), [1, 2, 3, 4, 5, 6]);
+    let photos = house.photos();
+    assert_eq!(removed.incidents, 1);
+    assert_eq!(removed.thinned, 6 - photos.len() as u64);
+    assert!(!photos.is_empty() && photos.len() < 6, "{photos:?}");
+    assert_eq!(
+        photos,
+        (7 - photos.len() as u64..=6).collect::<Vec<_>>(),
+        "the newest stay"
+    );
+
+    let removed = house.store.retain(Duration::ZERO, 0).unwrap();
+    assert!(removed.still_over);
+    assert_eq!(house.incidents(), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(house.events(), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(house.photos(), [0; 0]);
+}
+
+#[test]
+fn nothing_is_old_while_the_clock_is_not_set() {
+    let mut house = House::new();
+    house.live_through(disarmed(1, house.now()));
+    house.clock.set_wall(5_000);
+    assert!(
+        house
+            .store
+            .retain(Duration::ZERO, NO_LIMIT)
+            .unwrap()
+            .is_nothing()
+    );
+}
+
+#[test]
+fn what_was_recorded_with_an_unset_clock_is_not_taken_for_old() {
+    let dir = tempfile::tempdir().unwrap();
+    let dark = TestClock::new("one", 100, 1_000);
+    let mut store = open(dir.path(), &dark).store;
+    let batch = Batch {
+        events: vec![event(1, None)],
+        incidents: vec![disarmed(1, dark.stamp().boot)],
+        ..state_batch(&dark, "armed")
+    };
+    store.commit(&[batch]).unwrap();
+    drop(store);
+
+    let clock = TestClock::new("two", 100, MORNING);
+    let mut store = open(dir.path(), &clock).store;
+    let batch = Batch {
+        events: vec![event(2, None)],
+        incidents: vec![disarmed(2, clock.stamp().boot)],
+        ..Batch::new(clock.stamp())
+    };
+    store.commit(&[batch]).unwrap();
+    assert!(store.retain(MONTH, NO_LIMIT).unwrap().is_nothing());
+
+    // What follows it is old, so it is too.
+    clock.advance_ms(31 * DAY_MS);
+    let removed = store.retain(MONTH, NO_LIMIT).unwrap();
+    assert_eq!((removed.incidents, removed.events), (2, 2));
+}
+
+#[test]
+fn the_database_gives_space_back() {
+    let mut house = House::new();
+    let long = "x".repeat(2_000);
+    let what = Record::Configuration { text: long };
+    let events = (1..=2_000)
+        .map(|id| EventRow {
+            id: EventId(id),
+            incident: None,
+            what: what.clone(),
+        })
+        .collect();
+    house
+        .store
+        .commit(&[Batch {
+            events,
+            ..Batch::new(house.clock.stamp())
+        }])
+        .unwrap();
+    house.clock.advance_ms(31 * DAY_MS);
+    house.store.retain(MONTH, NO_LIMIT).unwrap();
+    let House {
+        dir,
+        clock: _,
+        store,
+    } = house;
+    drop(store);
+    let length = std::fs::metadata(dir.path().join("asfaleia.db"))
+        .unwrap()
+        .len();
+    assert!(length < 500_000, "{length} bytes for an empty history");
+}
+
+#[test]
+fn files_that_an_earlier_run_forgot_are_removed() {
+    let mut house = House::new();
+    house.live_through(incident(5, house.now()));
+    let House { dir, clock, store } = house;
+    drop(store);
+    write_photo(dir.path(), PhotoId(3), b"never committed").unwrap();
+    std::fs::write(dir.path().join("photos/4.jpg.part"), b"ha").unwrap();
+    let mut store = open(dir.path(), &clock).store;
+    write_photo(dir.path(), PhotoId(6), b"about to be committed").unwrap();
+
+    store.retain(MONTH, NO_LIMIT).unwrap();
+
+    let house = House { dir, clock, store };
+    assert_eq!(house.photos(), [5, 6]);
+    assert!(!house.dir.path().join("photos/4.jpg.part").exists());
+}
