@@ -14,7 +14,6 @@ pub(super) enum Depth {
 #[derive(Serialize, PartialEq, Eq)]
 pub(super) enum Severity {
     Error,
-    #[expect(dead_code, reason = "the configuration's reader makes them")]
     Warning,
 }
 

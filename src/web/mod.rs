@@ -1,8 +1,8 @@
 //! The HTTP API, the status page and metrics: reads a snapshot, sends Events, acts on nothing.
 //!
-//! A request passes [`guard`](guard::guard) first, which says who asks ([`principal`]) and keeps
+//! A request passes `guard` first, which says who asks (`principal`) and keeps
 //! strangers and other web pages out; then one of the files below answers it. The Unix socket and
-//! TCP speak the same API ([`serve`]).
+//! TCP speak the same API (`serve`).
 
 mod answer;
 mod api;

@@ -34,14 +34,16 @@ impl Tokens for NoTokens {
 }
 
 /// Who asks: the socket is the owner (its file rights say who may), so is loopback under
-/// `simulate`; TCP under `run` shows a token.
+/// `simulate`; any other TCP shows a token.
 pub(super) fn who(house: &House, peer: Peer, headers: &HeaderMap) -> Result<Actor, Problem> {
     match (peer, house.kind) {
         (Peer::Socket, ServiceKind::Run | ServiceKind::Simulate) => {
             Ok(Actor::owner(Origin::Socket))
         }
-        (Peer::Tcp { .. }, ServiceKind::Simulate) => Ok(Actor::owner(Origin::Dashboard)),
-        (Peer::Tcp { .. }, ServiceKind::Run) => bearer(headers)
+        (Peer::Tcp { ours }, ServiceKind::Simulate) if ours.ip().is_loopback() => {
+            Ok(Actor::owner(Origin::Dashboard))
+        }
+        (Peer::Tcp { .. }, ServiceKind::Run | ServiceKind::Simulate) => bearer(headers)
             .and_then(|token| house.tokens.holder(token))
             .map(|holder| Actor {
                 name: Some(holder.name),

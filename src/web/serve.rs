@@ -112,7 +112,7 @@ pub enum SocketError {
 
 /// Makes the Unix socket: 0660, of the group `asfaleia` where there is one. A file that a killed
 /// service left behind is replaced; one that somebody answers at is not. Its directory must be
-/// there.
+/// there. To be called on a tokio runtime.
 ///
 /// # Errors
 /// Somebody answers there, another file is in the way, or the directory does not let us.
