@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::event::{Actor, Test, TroubleCode};
 use super::incident::{Incident, IncidentId, IncidentKind, PhotoId};
 use super::policy::{Mode, Rung, SensorKind, SensorName};
+use super::state::Recording;
 use super::time::BootTime;
 
-/// One thing to do. The order within a step is the order of doing.
+/// One thing to do. Of one step's actions the outputs are switched first, in their order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     /// Now, inline: what the buzzer sounds from now on; `None` is silence.
@@ -61,8 +62,10 @@ pub enum Action {
         /// Whose calls.
         incident: Option<IncidentId>,
     },
-    /// Try one output for real.
-    TryOutput(Test),
+    /// To the store: what the sensors did around an incident.
+    SaveRecording(Recording),
+    /// Now, by the camera's task: one photo that belongs to no incident.
+    TryCamera,
 }
 
 /// What the buzzer sounds. `docs/configuration.md` lists the rhythms.
@@ -304,6 +307,10 @@ pub enum About {
         lasted_seconds: u64,
         /// Triggers in all.
         triggers: u32,
+        /// Triggers that no mail has counted before, for each sensor.
+        untold: Vec<(SensorName, u32)>,
+        /// Sensors that stay open and take no part until they close.
+        still_open: Vec<SensorName>,
     },
     /// Somebody ended the incident.
     Disarmed {

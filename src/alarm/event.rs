@@ -71,6 +71,8 @@ pub struct Started {
     pub gap: Option<Duration>,
     /// Messages that still wait.
     pub waiting: u32,
+    /// `on-boot = "away"`, and this is a new boot: a panel that is disarmed arms itself.
+    pub arm_away: bool,
 }
 
 /// What the store held at the start.

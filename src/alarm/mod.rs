@@ -4,10 +4,24 @@
 
 mod action;
 mod event;
+#[cfg(test)]
+mod fixtures;
+mod gas;
 mod incident;
+mod intrusion;
+mod open;
 mod policy;
+#[cfg(test)]
+mod properties;
+mod sensing;
+mod state;
 mod status;
+mod step;
+#[cfg(test)]
+mod stories;
+mod supervision;
 mod time;
+mod troubles;
 
 pub use action::{About, Action, Effect, Notice, Pattern, Record};
 pub use event::{
@@ -18,5 +32,7 @@ pub use policy::{
     Confirm, Entry, ExhaustPolicy, Held, Mode, PanelPolicy, PhonePolicy, Policy, PowerOn, Rung,
     SensorKind, SensorName, SensorPolicy,
 };
+pub use state::{Durable, Fan, Gas, Inhibition, Marks, Open, Panel, Recording, Seen};
 pub use status::{Answer, GasStatus, SensorState, SensorStatus, Status};
+pub use step::Alarm;
 pub use time::BootTime;

@@ -60,6 +60,11 @@ impl SensorKind {
         matches!(self, Self::Motion | Self::Panic)
     }
 
+    /// May rest in its active state: a door left open, a beam with something in it.
+    pub fn may_stay_open(self) -> bool {
+        matches!(self, Self::Beam | Self::Contact)
+    }
+
     /// The lower-case word for it in configuration, API and speech.
     pub fn word(self) -> &'static str {
         match self {

@@ -1,0 +1,846 @@
+//! What the panel does, told as stories.
+
+use std::time::Duration;
+
+use super::fixtures::{house, sensor};
+use super::*;
+
+/// A house whose clock the test owns, with everything the panel wanted so far.
+pub(super) struct House {
+    pub(super) alarm: Alarm,
+    pub(super) now: BootTime,
+    pub(super) actions: Vec<Action>,
+}
+
+pub(super) fn anna() -> Actor {
+    Actor {
+        name: Some("Anna".into()),
+        ..Actor::owner(Origin::Dashboard)
+    }
+}
+
+fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+impl House {
+    pub(super) fn new(policy: Policy) -> Self {
+        let now = BootTime::from_secs(1_000);
+        let mut house = House {
+            alarm: Alarm::new(policy, Durable::default(), now),
+            now,
+            actions: Vec::new(),
+        };
+        house.event(Event::Started(Started {
+            new_boot: false,
+            store: StoreFound::Fresh,
+            gap: None,
+            waiting: 0,
+            arm_away: false,
+        }));
+        house
+    }
+
+    pub(super) fn event(&mut self, event: Event) -> Answer {
+        self.alarm.step(event, self.now, &mut self.actions)
+    }
+
+    pub(super) fn command(&mut self, command: Command) -> Answer {
+        self.event(Event::Command {
+            command,
+            by: anna(),
+        })
+    }
+
+    fn reads(&mut self, sensor: &str, active: bool) {
+        self.event(Event::Reading(Reading::seen(sensor, active)));
+    }
+
+    /// Time passes; deadlines run when they are due, and nothing else happens.
+    pub(super) fn wait(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.alarm.deadline().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.event(Event::Tick);
+        }
+        self.now = end;
+        self.event(Event::Tick);
+    }
+
+    /// Time passes while the gas sensor goes on saying the same.
+    fn wait_with_gas(&mut self, time: Duration, gas: bool) {
+        for _ in 0..time.as_secs() {
+            self.wait(secs(1));
+            self.reads("kitchen gas", gas);
+        }
+    }
+
+    fn armed(mode: Mode) -> Self {
+        Self::armed_with(house(), mode)
+    }
+
+    fn armed_with(policy: Policy, mode: Mode) -> Self {
+        let mut house = House::new(policy);
+        house.reads("kitchen gas", false);
+        house.command(Command::Arm { mode, force: false });
+        house.wait_with_gas(secs(30), false);
+        assert_eq!(house.state(), mode.state_name());
+        house.actions.clear();
+        house
+    }
+
+    fn state(&self) -> &'static str {
+        self.alarm.status().state
+    }
+
+    fn did(&self, wanted: &Action) -> bool {
+        self.actions.contains(wanted)
+    }
+
+    fn mails(&self) -> Vec<&Notice> {
+        self.actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::Send(notice) => Some(notice),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn calls(&self) -> usize {
+        let call = |action: &&Action| matches!(action, Action::Call { .. });
+        self.actions.iter().filter(call).count()
+    }
+
+    fn records(&self, wanted: impl Fn(&Record) -> bool) -> usize {
+        self.actions
+            .iter()
+            .filter(|action| matches!(action, Action::Record { what, .. } if wanted(what)))
+            .count()
+    }
+
+    fn sensor(&self, name: &str) -> SensorState {
+        let status = self.alarm.status();
+        let sensor = status.sensors.iter().find(|s| s.name.as_str() == name);
+        sensor.expect("the sensor exists").state
+    }
+}
+
+// ---- intrusion ---------------------------------------------------------------------------------
+
+#[test]
+fn motion_in_an_armed_house_rings_photographs_mails_and_calls() {
+    let mut house = House::armed(Mode::Away);
+    house.reads("hall", true);
+    assert_eq!(house.state(), "triggered");
+    assert!(house.did(&Action::Buzzer(Some(Pattern::Alarm))));
+    let id = house.alarm.status().incidents[0].id;
+    assert!(house.did(&Action::TakePhotos {
+        incident: id,
+        count: 3
+    }));
+    assert_eq!(house.calls(), 1);
+    let mails = house.mails();
+    assert_eq!(mails.len(), 1);
+    assert_eq!(mails[0].wait_for_photo, Some(house.now + secs(5)));
+    assert!(matches!(&mails[0].about, About::Alarm { sensor, .. } if sensor.as_str() == "hall"));
+}
+
+#[test]
+fn motion_in_a_disarmed_house_does_nothing() {
+    let mut house = House::new(house());
+    house.actions.clear();
+    house.reads("hall", true);
+    assert_eq!(house.actions, []);
+}
+
+#[test]
+fn the_first_photo_goes_with_the_first_mail_and_the_rest_follow_counted() {
+    let mut house = House::armed(Mode::Away);
+    house.reads("hall", true);
+    let incident = house.alarm.status().incidents[0].id;
+    for photo in 1..=3 {
+        house.event(Event::PhotoTaken {
+            incident,
+            photo: PhotoId(photo),
+        });
+    }
+    assert!(house.did(&Action::Attach {
+        incident,
+        photo: Ok(PhotoId(1))
+    }));
+    for _ in 0..4 {
+        house.reads("hall", false);
+        house.reads("hall", true);
+    }
+    house.reads("hall", false);
+    assert_eq!(house.mails().len(), 1);
+    house.wait_with_gas(secs(60), false);
+    let mails = house.mails();
+    assert_eq!(mails.len(), 2);
+    assert_eq!(mails[1].photos, [PhotoId(2), PhotoId(3)]);
+    assert!(
+        matches!(&mails[1].about, About::FollowUp { triggers, .. } if triggers[..] == [("hall".into(), 4)])
+    );
+}
+
+#[test]
+fn five_hundred_triggers_are_one_incident_one_ladder_and_three_mails() {
+    let mut house = House::armed(Mode::Away);
+    for _ in 0..500 {
+        house.reads("hall", true);
+        house.wait(Duration::from_millis(5));
+        house.reads("hall", false);
+        house.wait(Duration::from_millis(5));
+    }
+    house.wait_with_gas(secs(600), false);
+    assert_eq!(house.state(), "armed_away");
+    assert_eq!(
+        house.records(|r| matches!(r, Record::IncidentOpened { .. })),
+        1
+    );
+    assert_eq!(house.records(|r| matches!(r, Record::Trigger { .. })), 500);
+    assert_eq!(house.calls(), 1);
+    let mails = house.mails();
+    assert_eq!(mails.len(), 3, "alarm, follow-up, all-clear: {mails:?}");
+    assert!(matches!(&mails[1].about, About::FollowUp { triggers, .. } if triggers[0].1 == 499));
+}
+
+#[test]
+fn the_siren_stops_after_its_time_and_the_panel_returns_to_its_mode() {
+    let mut house = House::armed(Mode::Night);
+    house.reads("garage", true);
+    house.reads("garage", false);
+    house.wait_with_gas(secs(179), false);
+    assert!(house.alarm.status().buzzer);
+    house.wait_with_gas(secs(1), false);
+    assert!(!house.alarm.status().buzzer);
+    assert_eq!(house.state(), "triggered");
+    house.wait_with_gas(secs(60), false);
+    assert_eq!(house.state(), "armed_night");
+    assert!(
+        house.records(|r| matches!(r, Record::IncidentEnded { how, .. } if how == "cleared")) > 0
+    );
+}
+
+#[test]
+fn a_sensor_that_stays_open_is_inhibited_and_comes_back_by_itself() {
+    let mut house = House::armed(Mode::Away);
+    house.reads("garage", true);
+    house.wait_with_gas(secs(300), false);
+    assert_eq!(house.state(), "armed_away");
+    assert_eq!(house.sensor("garage"), SensorState::Inhibited);
+    house.reads("garage", false);
+    assert_eq!(house.sensor("garage"), SensorState::Inactive);
+    house.reads("garage", true);
+    assert_eq!(house.state(), "triggered");
+}
+
+#[test]
+fn a_delayed_door_gives_the_owner_time_to_disarm() {
+    let mut house = House::armed(Mode::Away);
+    house.reads("front door", true);
+    assert_eq!(house.state(), "pending");
+    assert!(house.did(&Action::Buzzer(Some(Pattern::EntryDelay))));
+    house.wait(secs(12));
+    house.command(Command::Disarm);
+    assert_eq!(house.state(), "disarmed");
+    assert_eq!(house.mails(), Vec::<&Notice>::new());
+    assert_eq!(house.calls(), 0);
+    assert!(house.did(&Action::Buzzer(None)));
+}
+
+#[test]
+fn an_entry_delay_that_runs_out_alarms_with_everything_sensed_meanwhile() {
+    let mut policy = house();
+    policy.sensors[0].entry = Entry::Follower;
+    let mut house = House::armed_with(policy, Mode::Away);
+    house.reads("front door", true);
+    house.wait(secs(5));
+    house.reads("hall", true);
+    assert_eq!(house.state(), "pending");
+    house.wait(secs(15));
+    assert_eq!(house.state(), "triggered");
+    let incident = &house.alarm.status().incidents[0];
+    let names: Vec<_> = incident.causes.iter().map(|c| c.sensor.as_str()).collect();
+    assert_eq!(names, ["front door", "hall"]);
+}
+
+#[test]
+fn a_follower_alone_alarms_at_once() {
+    let mut policy = house();
+    policy.sensors[0].entry = Entry::Follower;
+    let mut house = House::armed_with(policy, Mode::Away);
+    house.reads("hall", true);
+    assert_eq!(house.state(), "triggered");
+}
+
+#[test]
+fn an_instant_sensor_cuts_an_entry_delay_short() {
+    let mut house = House::armed(Mode::Away);
+    house.reads("front door", true);
+    house.reads("garage", true);
+    assert_eq!(house.state(), "triggered");
+}
+
+#[test]
+fn an_open_beam_refuses_arming_unless_forced() {
+    let mut house = House::new(house());
+    house.reads("garage", true);
+    let arm = |force| Command::Arm {
+        mode: Mode::Away,
+        force,
+    };
+    assert_eq!(
+        house.command(arm(false)),
+        Answer::Refused(vec!["\"garage\" is broken".into()])
+    );
+    assert!(house.did(&Action::Chirp(Pattern::ArmFailed)));
+    assert_eq!(house.command(arm(true)), Answer::Done);
+    assert_eq!(house.sensor("garage"), SensorState::Inhibited);
+    assert_eq!(house.state(), "arming");
+}
+
+#[test]
+fn a_silent_sensor_refuses_arming() {
+    let mut house = House::new(house());
+    house.wait(secs(11));
+    let answer = house.command(Command::Arm {
+        mode: Mode::Away,
+        force: false,
+    });
+    assert_eq!(
+        answer,
+        Answer::Refused(vec!["\"kitchen gas\" is silent".into()])
+    );
+}
+
+#[test]
+fn a_delayed_door_still_open_when_the_exit_delay_ends_is_inhibited_and_announced() {
+    let mut house = House::new(house());
+    house.reads("kitchen gas", false);
+    house.reads("front door", true);
+    let answer = house.command(Command::Arm {
+        mode: Mode::Away,
+        force: false,
+    });
+    assert_eq!(answer, Answer::Done);
+    house.wait_with_gas(secs(30), false);
+    assert_eq!(house.state(), "armed_away");
+    assert_eq!(house.sensor("front door"), SensorState::Inhibited);
+    assert!(house.did(&Action::Chirp(Pattern::ArmFailed)));
+    let told = |n: &&Notice| matches!(&n.about, About::ArmedWithOpen { sensors, .. } if sensors[0].as_str() == "front door");
+    assert!(house.mails().iter().any(told));
+    house.reads("front door", false);
+    house.reads("front door", true);
+    assert_eq!(house.state(), "pending");
+}
+
+#[test]
+fn the_owner_who_leaves_through_the_hall_raises_no_alarm() {
+    let mut house = House::new(house());
+    house.reads("kitchen gas", false);
+    house.command(Command::Arm {
+        mode: Mode::Away,
+        force: false,
+    });
+    house.wait_with_gas(secs(29), false);
+    house.reads("hall", true);
+    house.wait_with_gas(secs(3), false);
+    assert_eq!(house.state(), "armed_away");
+    house.reads("hall", false);
+    house.reads("hall", true);
+    assert_eq!(house.state(), "triggered");
+}
+
+#[test]
+fn a_sensor_counts_only_in_its_modes() {
+    let mut policy = house();
+    policy.sensors[0].modes = vec![Mode::Away];
+    let mut house = House::armed_with(policy, Mode::Home);
+    house.reads("hall", true);
+    assert_eq!(house.state(), "armed_home");
+}
+
+#[test]
+fn panic_works_while_disarmed_and_goes_back_to_disarmed() {
+    let mut house = House::new(house());
+    house.reads("kitchen gas", false);
+    house.reads("panic", true);
+    assert_eq!(house.state(), "triggered");
+    assert_eq!(house.calls(), 1);
+    house.reads("panic", false);
+    house.wait_with_gas(secs(240), false);
+    assert_eq!(house.state(), "disarmed");
+}
+
+#[test]
+fn disarming_stops_the_siren_and_the_calls_and_says_who_did_it() {
+    let mut house = House::armed(Mode::Away);
+    house.reads("hall", true);
+    let incident = house.alarm.status().incidents[0].id;
+    house.wait(secs(12));
+    house.command(Command::Disarm);
+    assert!(house.did(&Action::Buzzer(None)));
+    assert!(house.did(&Action::StopCalls {
+        incident: Some(incident)
+    }));
+    let about = &house.mails().last().expect("a mail").about;
+    assert!(
+        matches!(about, About::Disarmed { by, after_seconds: 12, paused: false } if by.who() == "Anna")
+    );
+}
+
+#[test]
+fn acknowledging_stops_the_calls_and_nothing_else() {
+    let mut house = House::armed(Mode::Away);
+    house.reads("hall", true);
+    house.command(Command::Acknowledge);
+    assert!(house.did(&Action::StopCalls {
+        incident: Some(IncidentId(1))
+    }));
+    assert_eq!(house.state(), "triggered");
+    assert!(house.alarm.status().buzzer);
+}
+
+#[test]
+fn a_guest_sees_and_acknowledges_but_does_not_disarm() {
+    let mut house = House::armed(Mode::Away);
+    house.reads("hall", true);
+    let by = Actor {
+        right: Right::Guest,
+        ..anna()
+    };
+    let disarm = Event::Command {
+        command: Command::Disarm,
+        by: by.clone(),
+    };
+    assert!(matches!(house.event(disarm), Answer::Forbidden(_)));
+    assert_eq!(house.state(), "triggered");
+    let acknowledge = Event::Command {
+        command: Command::Acknowledge,
+        by,
+    };
+    assert_eq!(house.event(acknowledge), Answer::Done);
+}
+
+#[test]
+fn silencing_stops_the_siren_and_the_incident_goes_on() {
+    let mut house = House::armed(Mode::Away);
+    house.reads("hall", true);
+    house.command(Command::Silence);
+    assert!(!house.alarm.status().buzzer);
+    assert_eq!(house.state(), "triggered");
+    house.reads("garage", true);
+    assert!(
+        !house.alarm.status().buzzer,
+        "silenced stays silent, whoever else triggers"
+    );
+}
+
+#[test]
+fn somebody_who_moves_on_through_the_house_rings_again_after_the_siren_has_stopped() {
+    let mut house = House::armed(Mode::Away);
+    house.reads("hall", true);
+    house.reads("hall", false);
+    house.wait_with_gas(secs(181), false);
+    assert!(!house.alarm.status().buzzer);
+    house.reads("garage", true);
+    assert!(house.alarm.status().buzzer);
+}
+
+#[test]
+fn nothing_sensed_during_a_pause_alarms_afterwards() {
+    let mut house = House::armed(Mode::Away);
+    house.command(Command::Pause);
+    assert_eq!(house.state(), "paused");
+    assert!(house.did(&Action::Chirp(Pattern::OwnerRecognised)));
+    house.reads("hall", true);
+    house.reads("garage", true);
+    house.wait_with_gas(secs(31), false);
+    assert_eq!(house.state(), "armed_away");
+    house.reads("garage", false);
+    house.reads("garage", true);
+    assert_eq!(house.state(), "triggered");
+}
+
+#[test]
+fn panic_and_gas_are_not_paused() {
+    let mut house = House::armed(Mode::Away);
+    house.command(Command::Pause);
+    house.reads("panic", true);
+    assert_eq!(house.state(), "triggered");
+    house.reads("kitchen gas", true);
+    assert!(house.did(&Action::Exhaust(true)));
+}
+
+#[test]
+fn a_soaking_sensor_is_logged_and_never_alarms() {
+    let mut policy = house();
+    policy.sensors[0].soak = true;
+    let mut house = House::armed_with(policy, Mode::Away);
+    house.reads("hall", true);
+    assert_eq!(house.state(), "armed_away");
+    let soaked = |r: &Record| {
+        matches!(
+            r,
+            Record::Trigger {
+                effect: Effect::Soak,
+                ..
+            }
+        )
+    };
+    assert_eq!(house.records(soaked), 1);
+}
+
+#[test]
+fn a_sensor_that_alarms_too_often_is_inhibited_and_announced() {
+    let mut policy = house();
+    policy.sensors[2].max_triggers = 2;
+    let mut house = House::armed_with(policy, Mode::Away);
+    for _ in 0..2 {
+        assert_eq!(house.state(), "armed_away");
+        house.reads("garage", true);
+        house.reads("garage", false);
+        house.wait_with_gas(secs(241), false);
+    }
+    assert_eq!(house.sensor("garage"), SensorState::Inhibited);
+    let told = |n: &&Notice| matches!(n.about, About::Inhibited { .. });
+    assert!(house.mails().iter().any(told));
+    house.reads("garage", true);
+    assert_eq!(house.state(), "armed_away");
+    house.reads("garage", false);
+    house.wait_with_gas(secs(24 * 3600), false);
+    house.reads("garage", true);
+    assert_eq!(
+        house.state(),
+        "triggered",
+        "after a day it takes part again"
+    );
+}
+
+#[test]
+fn a_second_ladder_within_five_minutes_is_held_back_and_counted_in_a_mail() {
+    let mut house = House::armed(Mode::Away);
+    house.reads("hall", true);
+    house.command(Command::Disarm);
+    house.reads("hall", false);
+    house.command(Command::Arm {
+        mode: Mode::Away,
+        force: false,
+    });
+    house.wait_with_gas(secs(31), false);
+    house.actions.clear();
+    house.reads("hall", true);
+    assert_eq!(house.calls(), 0);
+    house.wait_with_gas(secs(60), false);
+    let counted = |n: &&Notice| {
+        matches!(
+            n.about,
+            About::FollowUp {
+                ladders_held_back: 1,
+                ..
+            }
+        )
+    };
+    assert!(house.mails().iter().any(counted));
+    house.reads("panic", true);
+    assert_eq!(house.calls(), 1, "panic is never held back");
+}
+
+#[test]
+fn what_waits_for_confirmation_is_done_when_a_second_sensor_confirms() {
+    let mut policy = house();
+    policy.sensors[0].confirm = Some(Confirm {
+        sensors: vec!["garage".into()],
+        within: secs(60),
+        holds_back: vec![Held::Buzzer, Held::Email, Held::Phone],
+    });
+    let mut house = House::armed_with(policy, Mode::Away);
+    house.reads("hall", true);
+    assert_eq!(house.state(), "triggered");
+    assert_eq!((house.calls(), house.mails().len()), (0, 0));
+    assert!(!house.alarm.status().buzzer);
+    house.wait(secs(5));
+    house.reads("garage", true);
+    assert_eq!((house.calls(), house.mails().len()), (1, 1));
+    assert!(house.alarm.status().buzzer);
+    assert!(house.alarm.status().incidents[0].confirmed);
+}
+
+#[test]
+fn a_level_that_was_found_is_acted_on_but_is_no_motion() {
+    let mut house = House::armed(Mode::Away);
+    let found = |name: &str| {
+        Event::Reading(Reading {
+            found: true,
+            ..Reading::seen(name, true)
+        })
+    };
+    house.event(found("hall"));
+    assert_eq!(house.state(), "armed_away");
+    house.event(found("garage"));
+    assert_eq!(house.state(), "triggered");
+}
+
+#[test]
+fn a_pir_is_ignored_while_it_warms_up() {
+    let mut policy = house();
+    policy.sensors[0].power_on = PowerOn::Boot;
+    policy.sensors[0].warm_up = secs(1_060);
+    let mut house = House::armed_with(policy, Mode::Away);
+    house.reads("hall", true);
+    assert_eq!(house.state(), "armed_away");
+    assert_eq!(house.sensor("hall"), SensorState::WarmingUp);
+    house.wait(secs(30));
+    assert_eq!(house.state(), "triggered", "still active when it is warm");
+}
+
+#[test]
+fn a_walk_test_beeps_and_lists_and_does_nothing_else() {
+    let mut house = House::new(house());
+    house.command(Command::WalkTest(true));
+    house.actions.clear();
+    house.reads("hall", true);
+    assert!(house.did(&Action::Chirp(Pattern::WalkTest)));
+    assert_eq!(house.actions.len(), 2);
+    house.reads("kitchen gas", true);
+    assert!(house.did(&Action::Exhaust(true)), "gas is never a test");
+    house.wait(secs(31 * 60));
+    assert!(!house.alarm.status().walk_test, "it ends by itself");
+}
+
+// ---- gas ---------------------------------------------------------------------------------------
+
+#[test]
+fn a_gas_leak_starts_the_fan_even_when_disarmed() {
+    let mut house = House::new(house());
+    house.reads("kitchen gas", true);
+    assert!(house.did(&Action::Exhaust(true)));
+    assert!(house.did(&Action::Buzzer(Some(Pattern::Gas))));
+    assert_eq!(house.calls(), 1);
+    assert_eq!(house.alarm.status().gas, GasStatus::Alarm);
+}
+
+#[test]
+fn the_fan_stops_only_when_the_gas_has_been_clear_for_the_run_on() {
+    let mut house = House::new(house());
+    house.reads("kitchen gas", true);
+    house.wait_with_gas(secs(60), true);
+    house.reads("kitchen gas", false);
+    house.wait_with_gas(secs(200), false);
+    house.reads("kitchen gas", true);
+    house.reads("kitchen gas", false);
+    house.wait_with_gas(secs(299), false);
+    assert!(!house.did(&Action::Exhaust(false)) || house.alarm.status().exhaust);
+    assert!(house.alarm.status().exhaust);
+    house.wait_with_gas(secs(2), false);
+    assert!(!house.alarm.status().exhaust);
+    let all_clear = |n: &&Notice| {
+        matches!(
+            n.about,
+            About::AllClear {
+                kind: IncidentKind::Gas,
+                ..
+            }
+        )
+    };
+    assert!(house.mails().iter().any(all_clear));
+}
+
+#[test]
+fn a_silent_gas_sensor_is_not_clear() {
+    let mut house = House::new(house());
+    house.reads("kitchen gas", true);
+    house.reads("kitchen gas", false);
+    house.wait(secs(3_600)); // the node says nothing any more
+    assert!(house.alarm.status().exhaust);
+}
+
+#[test]
+fn a_warming_gas_sensor_switches_the_fan_and_calls_nobody() {
+    let mut policy = house();
+    policy.sensors[3].warm_up = secs(180);
+    let mut house = House::new(policy);
+    house.reads("kitchen gas", true);
+    assert!(house.did(&Action::Exhaust(true)));
+    assert_eq!((house.calls(), house.mails().len()), (0, 0));
+    assert_eq!(house.alarm.status().gas, GasStatus::WarmingUp);
+    house.wait_with_gas(secs(181), true);
+    assert_eq!(house.calls(), 1, "still gas when it is warm");
+}
+
+#[test]
+fn gas_calls_again_until_somebody_acknowledges() {
+    let mut house = House::new(house());
+    house.reads("kitchen gas", true);
+    house.wait_with_gas(secs(601), true);
+    assert_eq!(house.calls(), 2);
+    house.command(Command::Acknowledge);
+    house.wait_with_gas(secs(1_200), true);
+    assert_eq!(house.calls(), 2);
+    assert!(house.alarm.status().exhaust);
+}
+
+#[test]
+fn disarming_pausing_and_silencing_leave_the_fan_on() {
+    let mut house = House::armed(Mode::Away);
+    house.reads("kitchen gas", true);
+    house.command(Command::Pause);
+    house.command(Command::Disarm);
+    house.command(Command::Silence);
+    house.wait_with_gas(secs(60), true);
+    assert!(house.alarm.status().exhaust);
+    assert!(!house.alarm.status().buzzer);
+}
+
+#[test]
+fn a_gas_sensor_that_stays_silent_is_announced_by_a_call() {
+    let mut house = House::new(house());
+    house.wait(secs(10));
+    assert_eq!(house.alarm.status().gas, GasStatus::Unwatched);
+    house.wait(secs(119));
+    assert_eq!(house.calls(), 0);
+    house.wait(secs(2));
+    assert_eq!(house.calls(), 1);
+    house.wait(secs(3_600));
+    assert_eq!(house.calls(), 1, "once");
+    house.reads("kitchen gas", false);
+    assert_eq!(house.alarm.status().gas, GasStatus::Clear);
+}
+
+#[test]
+fn a_fan_that_runs_too_long_is_a_trouble_and_stays_on() {
+    let mut house = House::new(house());
+    house.reads("kitchen gas", true);
+    house.wait_with_gas(secs(7_201), true);
+    assert!(house.alarm.status().exhaust);
+    let troubles = house.alarm.status().troubles;
+    assert!(
+        troubles
+            .iter()
+            .any(|(t, _)| t.code == TroubleCode::ExhaustLong)
+    );
+}
+
+#[test]
+fn a_raw_value_stuck_at_the_end_of_the_scale_is_implausible_until_it_moves() {
+    let mut house = House::new(house());
+    let raw = |raw| {
+        Event::Reading(Reading {
+            raw: Some(raw),
+            ..Reading::seen("kitchen gas", false)
+        })
+    };
+    let implausible = |house: &House| {
+        let troubles = house.alarm.status().troubles;
+        troubles
+            .iter()
+            .any(|(t, _)| t.code == TroubleCode::SensorImplausible)
+    };
+    for _ in 0..61 {
+        house.event(raw(1023));
+        house.wait(secs(1));
+    }
+    assert!(implausible(&house));
+    house.event(raw(300));
+    assert!(!implausible(&house));
+    for _ in 0..3_601 {
+        house.event(raw(300));
+        house.wait(secs(1));
+    }
+    assert!(implausible(&house), "frozen for an hour");
+}
+
+// ---- nothing is silently off -------------------------------------------------------------------
+
+#[test]
+fn an_unreadable_store_arms_away() {
+    let now = BootTime::from_secs(5);
+    let mut alarm = Alarm::new(house(), Durable::default(), now);
+    let started = Started {
+        new_boot: true,
+        store: StoreFound::Unreadable,
+        gap: None,
+        waiting: 0,
+        arm_away: false,
+    };
+    alarm.step(Event::Started(started), now, &mut Vec::new());
+    assert_eq!(alarm.status().state, "armed_away");
+    let troubles = alarm.status().troubles;
+    assert!(
+        troubles
+            .iter()
+            .any(|(t, _)| t.code == TroubleCode::StateLost)
+    );
+}
+
+#[test]
+fn a_panel_that_was_never_armed_says_so_until_it_is() {
+    let mut house = House::new(house());
+    let never = |house: &House| {
+        let troubles = house.alarm.status().troubles;
+        troubles
+            .iter()
+            .any(|(t, _)| t.code == TroubleCode::NeverArmed)
+    };
+    assert!(never(&house));
+    house.command(Command::Arm {
+        mode: Mode::Home,
+        force: false,
+    });
+    assert!(!never(&house));
+}
+
+#[test]
+fn an_entry_delay_goes_on_in_another_boot_with_what_was_left() {
+    let mut house = House::armed(Mode::Away);
+    house.reads("front door", true);
+    house.wait(secs(8));
+    let mut durable = house.alarm.durable().clone();
+    let now = BootTime::from_secs(7);
+    durable.rebase(house.now, now);
+    let mut alarm = Alarm::new(super::fixtures::house(), durable, now);
+    assert_eq!(alarm.status().state, "pending");
+    assert_eq!(alarm.status().until, Some(now + secs(12)));
+    let mut out = Vec::new();
+    alarm.step(Event::Tick, now + secs(12), &mut out);
+    assert_eq!(alarm.status().state, "triggered");
+}
+
+#[test]
+fn a_boot_report_says_what_is_active_after_power_was_away() {
+    let now = BootTime::from_secs(10);
+    let mut durable = Durable {
+        ever_armed: true,
+        panel: Panel::Armed { mode: Mode::Night },
+        ..Durable::default()
+    };
+    durable.next_incident = 9;
+    let mut policy = house();
+    policy.sensors.push(sensor("window", SensorKind::Contact));
+    policy.sensors[5].modes = vec![Mode::Away];
+    let mut house = House {
+        alarm: Alarm::new(policy, durable, now),
+        now,
+        actions: Vec::new(),
+    };
+    house.event(Event::Started(Started {
+        new_boot: true,
+        store: StoreFound::Restored,
+        gap: Some(secs(540)),
+        waiting: 2,
+        arm_away: false,
+    }));
+    house.reads("window", true);
+    house.wait(secs(6));
+    let about = &house.mails()[0].about;
+    let expected = About::BootReport {
+        state: "armed_night".into(),
+        incidents: Vec::new(),
+        active: vec!["window".into()],
+        waiting: 2,
+        gap_seconds: Some(540),
+    };
+    assert_eq!(about, &expected);
+}
