@@ -1,1 +1,112 @@
-//! The HTTP API: reads a snapshot, sends Events, acts on nothing.
+//! The HTTP API, the status page and metrics: reads a snapshot, sends Events, acts on nothing.
+//!
+//! A request passes `guard` first, which says who asks (`principal`) and keeps
+//! strangers and other web pages out; then one of the files below answers it. The Unix socket and
+//! TCP speak the same API (`serve`).
+
+mod answer;
+mod api;
+mod fields;
+mod guard;
+mod history;
+mod house;
+mod metrics;
+mod page;
+mod principal;
+mod serve;
+mod sim;
+mod snapshot;
+mod stream;
+mod words;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{Method, StatusCode, Uri};
+use axum::middleware;
+use axum::routing::{get, post, put};
+use tokio_util::sync::CancellationToken;
+
+pub use house::{History, House, OutputState, Outputs, Reload, ServiceKind, Sim};
+pub use principal::{Holder, NoTokens, Tokens};
+pub use serve::{Socket, SocketError, bind_socket, serve, usual_sockets};
+pub use snapshot::{
+    IncidentBody, OnOff, OutboxBody, OutboxSummary, OutputsBody, SensorBody, Snapshot, StatusBody,
+    TroubleBody,
+};
+pub use words::sentence;
+
+use answer::Problem;
+
+/// What every request is answered from.
+#[derive(Clone)]
+struct App {
+    house: Arc<House>,
+    /// Open streams end when this is cancelled.
+    stop: CancellationToken,
+}
+
+/// Everything that can be asked. The caller adds whom it serves as an extension
+/// ([`guard::Peer`]).
+fn router(app: App) -> Router {
+    let api = Router::new()
+        .route("/status", get(api::status))
+        .route("/arm", post(api::arm))
+        .route("/disarm", post(api::disarm))
+        .route("/pause", post(api::pause))
+        .route("/silence", post(api::silence))
+        .route("/ack", post(api::acknowledge))
+        .route("/test", post(api::test))
+        .route("/walk-test", post(api::walk_test))
+        .route("/reload", post(api::reload))
+        .route("/events", get(history::events))
+        .route("/stream", get(stream::stream))
+        .route("/incidents", get(history::incidents))
+        .route("/incidents/{id}", get(history::incident))
+        .route("/photos/{id}", get(history::photo))
+        .route("/sim/sensors/{name}", put(sim::sensor))
+        .route("/sim/outputs", get(sim::outputs))
+        .route("/sim/faults", get(sim::faults).put(sim::set_faults))
+        .route("/sim/mails", get(sim::mails))
+        .route(
+            "/sim/mails/{mail}/attachments/{number}",
+            get(sim::attachment),
+        )
+        .route("/sim/calls", get(sim::calls));
+    Router::new()
+        .nest("/api/v1", api)
+        .route("/", get(page::page))
+        .route("/style.css", get(page::style))
+        .route("/healthz", get(healthz))
+        .route("/metrics", get(metrics::metrics))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(app.clone(), guard::guard))
+        .with_state(app)
+}
+
+/// The panel lives: whoever watches the watchman asks this, without a login.
+async fn healthz(State(app): State<App>) -> Result<&'static str, Problem> {
+    match app.house.status.has_changed() {
+        Ok(_) => Ok("ok\n"),
+        Err(_) => Err(Problem::panel_gone()),
+    }
+}
+
+async fn nothing_here(uri: Uri) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        format!("there is nothing at {}", uri.path()),
+    )
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!(
+            "{} does not take {method} (see the header Allow)",
+            uri.path()
+        ),
+    )
+}

@@ -1,0 +1,159 @@
+//! The panel: what it is, and what may be asked of it. Commands become events; the panel decides.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Extension, State};
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::answer::Problem;
+use super::fields::Fields;
+use super::principal::owner_only;
+use super::{App, StatusBody};
+use crate::alarm::{Actor, Answer, Command, Event, Mode, Test};
+
+/// The panel answers within 20 ms; one that took longer than this is not answering at all.
+const PANEL_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+
+pub(super) async fn status(State(app): State<App>) -> Json<StatusBody> {
+    Json(app.house.status_body())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Arm {
+    #[serde(default = "away")]
+    mode: Mode,
+    #[serde(default)]
+    force: bool,
+    #[serde(default, rename = "pin")]
+    _pin: Option<String>,
+}
+
+fn away() -> Mode {
+    Mode::Away
+}
+
+pub(super) async fn arm(
+    State(app): State<App>,
+    Extension(by): Extension<Actor>,
+    Fields(arm): Fields<Arm>,
+) -> Result<Json<Value>, Problem> {
+    let Arm {
+        mode,
+        force,
+        _pin: _,
+    } = arm;
+    command(&app, by, Command::Arm { mode, force }).await
+}
+
+/// A PIN is for those who come in without an owner's right. Nobody can over HTTP yet: the socket
+/// and tokens carry their right themselves.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Pin {
+    #[serde(default, rename = "pin")]
+    _pin: Option<String>,
+}
+
+pub(super) async fn disarm(
+    State(app): State<App>,
+    Extension(by): Extension<Actor>,
+    _: Fields<Pin>,
+) -> Result<Json<Value>, Problem> {
+    command(&app, by, Command::Disarm).await
+}
+
+pub(super) async fn pause(
+    State(app): State<App>,
+    Extension(by): Extension<Actor>,
+    _: Fields<Pin>,
+) -> Result<Json<Value>, Problem> {
+    command(&app, by, Command::Pause).await
+}
+
+pub(super) async fn silence(
+    State(app): State<App>,
+    Extension(by): Extension<Actor>,
+    _: Fields<Pin>,
+) -> Result<Json<Value>, Problem> {
+    command(&app, by, Command::Silence).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+pub(super) async fn acknowledge(
+    State(app): State<App>,
+    Extension(by): Extension<Actor>,
+    _: Fields<Nothing>,
+) -> Result<Json<Value>, Problem> {
+    command(&app, by, Command::Acknowledge).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Try {
+    what: Option<Test>,
+}
+
+pub(super) async fn test(
+    State(app): State<App>,
+    Extension(by): Extension<Actor>,
+    Fields(Try { what }): Fields<Try>,
+) -> Result<Json<Value>, Problem> {
+    let what = what.ok_or_else(|| {
+        Problem::bad(r#"say what to try: {"what": "email"|"call"|"photo"|"buzzer"|"relay"}"#)
+    })?;
+    command(&app, by, Command::Test(what)).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WalkTest {
+    #[serde(default = "on")]
+    on: bool,
+}
+
+fn on() -> bool {
+    true
+}
+
+pub(super) async fn walk_test(
+    State(app): State<App>,
+    Extension(by): Extension<Actor>,
+    Fields(WalkTest { on }): Fields<WalkTest>,
+) -> Result<Json<Value>, Problem> {
+    command(&app, by, Command::WalkTest(on)).await
+}
+
+pub(super) async fn reload(
+    State(app): State<App>,
+    Extension(by): Extension<Actor>,
+    _: Fields<Nothing>,
+) -> Result<Json<Value>, Problem> {
+    owner_only(&by, "reading the configuration again")?;
+    // On a task of its own: who hangs up in the middle does not leave a change half applied.
+    let reloading = tokio::spawn((app.house.reload)());
+    match reloading.await {
+        Ok(Ok(changed)) => Ok(Json(json!({ "changed": changed }))),
+        Ok(Err(why)) => Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why)),
+        Err(_) => Err(Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "reading the configuration failed inside the service; its log says more",
+        )),
+    }
+}
+
+async fn command(app: &App, by: Actor, command: Command) -> Result<Json<Value>, Problem> {
+    let asked = app.house.inbox.ask(Event::Command { command, by });
+    match tokio::time::timeout(PANEL_ANSWERS_WITHIN, asked).await {
+        Ok(Some(Answer::Done)) => Ok(Json(json!({ "done": true }))),
+        Ok(Some(Answer::Refused(reasons))) => Err(Problem::refused(reasons)),
+        Ok(Some(Answer::Forbidden(why))) => Err(Problem::new(StatusCode::FORBIDDEN, why)),
+        Ok(None) | Err(_) => Err(Problem::panel_gone()),
+    }
+}

@@ -1,0 +1,173 @@
+//! Every request passes here first. A web page elsewhere must not disarm the house: on TCP the
+//! `Host` must be ours (a name that was made to point at this machine is not), and an `Origin`,
+//! which browsers send along, must be the same.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::{Extension, Request, State};
+use axum::http::header::{self, HeaderName, HeaderValue};
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::answer::Problem;
+use super::{App, page, principal};
+
+/// Where a connection came in.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Peer {
+    /// The Unix socket.
+    Socket,
+    /// TCP.
+    Tcp {
+        /// Our own address.
+        ours: SocketAddr,
+    },
+}
+
+/// Lets a request through with its [`Actor`](crate::alarm::Actor), or answers it itself.
+pub(super) async fn guard(
+    State(app): State<App>,
+    Extension(peer): Extension<Peer>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let mut response = match admit(&app, peer, &mut request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) if request.uri().path() == "/" => page::denied(&problem),
+        Err(problem) => problem.into_response(),
+    };
+    for (name, value) in HEADERS {
+        response
+            .headers_mut()
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// No scripts at all, nothing from elsewhere, in nobody's frame, in no cache.
+const HEADERS: [(HeaderName, &str); 5] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
+         form-action 'none'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CACHE_CONTROL, "no-store"),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    ),
+];
+
+fn admit(app: &App, peer: Peer, request: &mut Request) -> Result<(), Problem> {
+    if let Peer::Tcp { ours } = peer {
+        let behind_proxy = app
+            .house
+            .config
+            .borrow()
+            .web
+            .as_ref()
+            .is_some_and(|web| web.behind_proxy);
+        same_house(request.headers(), request.uri(), ours, behind_proxy)?;
+    }
+    // Without a login: it says no more than that the program runs.
+    if matches!(request.uri().path(), "/healthz" | "/style.css") {
+        return Ok(());
+    }
+    let actor = principal::who(&app.house, peer, request.headers())?;
+    request.extensions_mut().insert(actor);
+    Ok(())
+}
+
+/// Checks `Host` and `Origin`. Behind a proxy the name is the proxy's, which we do not know; the
+/// two must agree all the same.
+fn same_house(
+    headers: &HeaderMap,
+    uri: &Uri,
+    ours: SocketAddr,
+    behind_proxy: bool,
+) -> Result<(), Problem> {
+    let forbidden = |error: String| Problem::new(StatusCode::FORBIDDEN, error);
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => host.to_str().unwrap_or_default(),
+        (None | Some(_), _) => return Err(Problem::bad("a request needs one Host header")),
+    };
+    let named = uri.authority().map(Authority::as_str);
+    for name in std::iter::once(host).chain(named) {
+        if !behind_proxy && !is_ours(name, ours) {
+            return Err(forbidden(format!(
+                "{name:?} is not a name of this service: ask for localhost:{} or {ours}",
+                ours.port()
+            )));
+        }
+    }
+    for origin in headers.get_all(header::ORIGIN) {
+        let origin = origin.to_str().unwrap_or_default();
+        let from = origin
+            .strip_prefix("http://")
+            .or_else(|| origin.strip_prefix("https://"));
+        if !from.is_some_and(|from| from.eq_ignore_ascii_case(host)) {
+            return Err(forbidden(format!(
+                "web pages from {origin:?} may not use this service"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A loopback name, or the address we listen at, with our port.
+fn is_ours(name: &str, ours: SocketAddr) -> bool {
+    let Ok(authority) = name.parse::<Authority>() else {
+        return false;
+    };
+    if name.contains('@') || authority.port_u16().unwrap_or(80) != ours.port() {
+        return false;
+    }
+    let host = authority.host();
+    match host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(address) => address.is_loopback() || address == ours.ip(),
+        Err(_) => host.eq_ignore_ascii_case("localhost"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_names_and_our_own_address_with_our_port_are_ours() {
+        let ours: SocketAddr = "127.0.0.1:8080".parse().unwrap();
+        for name in [
+            "127.0.0.1:8080",
+            "localhost:8080",
+            "LOCALHOST:8080",
+            "[::1]:8080",
+            "127.1.2.3:8080",
+        ] {
+            assert!(is_ours(name, ours), "{name}");
+        }
+        for name in [
+            "",
+            "localhost",
+            "127.0.0.1:8081",
+            "evil.example:8080",
+            "localhost.evil.example:8080",
+            "evil@127.0.0.1:8080",
+            "192.168.1.5:8080",
+            "127.0.0.1:8080:8080",
+            "127.0.0.1.evil.example:8080",
+        ] {
+            assert!(!is_ours(name, ours), "{name}");
+        }
+    }
+
+    #[test]
+    fn port_80_needs_no_port_in_the_name() {
+        assert!(is_ours("localhost", "127.0.0.1:80".parse().unwrap()));
+    }
+}

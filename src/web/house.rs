@@ -1,0 +1,107 @@
+//! What the API is built over. The daemon fills it; tests fill it with fakes.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::{broadcast, watch};
+
+use super::{Snapshot, Tokens};
+use crate::config::Config;
+use crate::inbox::Inbox;
+
+/// What the API is built over.
+pub struct House {
+    /// The configuration that is in force.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// Where commands go.
+    pub inbox: Inbox,
+    /// The panel at this moment. Its sender belongs to the panel: when that is gone, `/healthz`
+    /// says so.
+    pub status: watch::Receiver<Arc<Snapshot>>,
+    /// The outputs as they are.
+    pub outputs: Arc<dyn Outputs>,
+    /// What happened.
+    pub history: Arc<dyn History>,
+    /// History as it grows: the objects of `GET events`, in the order of their ids. An event is
+    /// sent here when [`History::events`] can read it, so that a stream that catches up and then
+    /// goes on misses none; only while the store fails it is sent without.
+    pub live: broadcast::Sender<Arc<Value>>,
+    /// Simulated devices, if there are any.
+    pub sim: Option<Arc<dyn Sim>>,
+    /// A real service or a simulator.
+    pub kind: ServiceKind,
+    /// Reads the configuration file again.
+    pub reload: Reload,
+    /// Who may come in over TCP.
+    pub tokens: Arc<dyn Tokens>,
+    /// The program's version.
+    pub version: &'static str,
+}
+
+/// Reads the configuration file again and applies it: what changed, or why it is refused.
+pub type Reload = Arc<dyn Fn() -> BoxFuture<'static, Result<String, String>> + Send + Sync>;
+
+/// A real service or a simulator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceKind {
+    /// `asfaleia run`: TCP asks for a login.
+    Run,
+    /// `asfaleia simulate`: loopback is let in, and `sim/` plays with the whole house.
+    Simulate,
+}
+
+/// The outputs as they are.
+pub trait Outputs: Send + Sync {
+    /// The exhaust relay.
+    fn exhaust(&self) -> OutputState;
+    /// The buzzer: active while a pattern sounds, its gaps included.
+    fn buzzer(&self) -> OutputState;
+}
+
+/// One output.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct OutputState {
+    /// On.
+    pub active: bool,
+    /// The last change in nanoseconds of `CLOCK_MONOTONIC`, so that another process can time it;
+    /// 0 if there was none since the start.
+    pub changed_ns: u64,
+}
+
+/// What happened. May block: it is called on threads where that is allowed. Values are the
+/// objects of the API.
+pub trait History: Send + Sync {
+    /// Events with an id greater than `after`, oldest first, at most `limit`.
+    fn events(&self, after: u64, limit: usize) -> io::Result<Vec<Value>>;
+    /// The newest events, oldest first, at most `limit`.
+    fn latest(&self, limit: usize) -> io::Result<Vec<Value>>;
+    /// Incidents with an id less than `before`, newest first, at most `limit`.
+    fn incidents(&self, before: Option<u64>, limit: usize) -> io::Result<Vec<Value>>;
+    /// One incident with everything that belongs to it.
+    fn incident(&self, id: u64) -> io::Result<Option<Value>>;
+    /// A photo as JPEG.
+    fn photo(&self, id: u64) -> io::Result<Option<Vec<u8>>>;
+}
+
+/// Simulated devices. Nothing here may block.
+pub trait Sim: Send + Sync {
+    /// Makes a simulated sensor active or inactive. `Err`: there is none of this name.
+    fn set_sensor(&self, name: &str, active: bool) -> Result<(), String>;
+    /// Makes a simulated sensor active for so long. `Err`: there is none of this name.
+    fn pulse(&self, name: &str, length: Duration) -> Result<(), String>;
+    /// What is broken now: an object with a key for each thing that can break.
+    fn faults(&self) -> Value;
+    /// Breaks and mends things: only the keys that are there change. Returns what is broken now,
+    /// or says what is allowed.
+    fn set_faults(&self, faults: Value) -> Result<Value, String>;
+    /// Mails that arrived, oldest first: an array.
+    fn mails(&self) -> Value;
+    /// One attachment of one mail, both counted from 0: its type and bytes.
+    fn attachment(&self, mail: usize, number: usize) -> Option<(String, Vec<u8>)>;
+    /// Calls that were placed, oldest first: an array.
+    fn calls(&self) -> Value;
+}

@@ -1,0 +1,168 @@
+//! `GET stream`: history as it grows, and the status whenever it changes, as server-sent events.
+//!
+//! Nothing is missed and nothing comes twice: a stream listens first and reads what it missed
+//! after that; ids only grow, so what it has sent already is known by the last id. A client that
+//! was too slow, or saw an id jump, is caught up from the history in the same way.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures_util::Stream;
+use futures_util::stream::unfold;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
+
+use super::answer::Problem;
+use super::history::{MOST, ask};
+use super::{App, Snapshot};
+
+/// At most five times a second.
+const STATUS_EVERY: Duration = Duration::from_millis(200);
+/// A comment so often keeps proxies from hanging up, and finds clients that are gone.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct From {
+    after: Option<u64>,
+}
+
+/// Begins with the status. Then, with `Last-Event-ID` (which a browser sends when it comes back)
+/// or `?after=ID`, everything since that id; without one, what happens from now on.
+pub(super) async fn stream(
+    State(app): State<App>,
+    headers: HeaderMap,
+    query: Result<Query<From>, QueryRejection>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let Query(From { after }) = query?;
+    let after = match headers.get("last-event-id") {
+        Some(id) => Some(
+            id.to_str()
+                .ok()
+                .and_then(|id| id.parse().ok())
+                .ok_or_else(|| Problem::bad("Last-Event-ID is the id of an event, a number"))?,
+        ),
+        None => after,
+    };
+    let mut status = app.house.status.clone();
+    status.mark_changed();
+    let feed = Feed {
+        live: app.house.live.subscribe(),
+        status,
+        status_from: Instant::now(),
+        last: after,
+        behind: after.is_some(),
+        missed: VecDeque::new(),
+        held: None,
+        app,
+    };
+    let events = unfold(feed, |mut feed| async move {
+        let event = feed.next().await?;
+        Some((Ok(event), feed))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+}
+
+struct Feed {
+    app: App,
+    live: broadcast::Receiver<Arc<Value>>,
+    status: watch::Receiver<Arc<Snapshot>>,
+    /// The next status not before.
+    status_from: Instant,
+    /// The id that was sent last, or that the client has.
+    last: Option<u64>,
+    /// The history has to be read before going on.
+    behind: bool,
+    /// What was read there.
+    missed: VecDeque<Value>,
+    /// Came live, and waits for what was missed before it.
+    held: Option<Arc<Value>>,
+}
+
+impl Feed {
+    /// The next event; `None` ends the stream.
+    async fn next(&mut self) -> Option<Event> {
+        while !self.app.stop.is_cancelled() {
+            if let Some(event) = self.missed.pop_front() {
+                if let Some(event) = self.send(&event) {
+                    return Some(event);
+                }
+            } else if self.behind {
+                self.catch_up().await;
+            } else if let Some(event) = self.held.take() {
+                if let Some(event) = self.send(&event) {
+                    return Some(event);
+                }
+            } else {
+                tokio::select! {
+                    biased;
+                    () = self.app.stop.cancelled() => return None,
+                    happened = self.live.recv() => match happened {
+                        Ok(event) => self.hold(event),
+                        Err(RecvError::Lagged(_)) => self.behind = self.last.is_some(),
+                        Err(RecvError::Closed) => return None,
+                    },
+                    changed = after(self.status_from, &mut self.status) => {
+                        // Without a panel there is nothing more to tell.
+                        changed.ok()?;
+                        self.status_from = Instant::now() + STATUS_EVERY;
+                        return Event::default()
+                            .event("status")
+                            .json_data(self.app.house.status_body())
+                            .ok();
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// An event came live. Where ids jump, what lies between is read first.
+    fn hold(&mut self, event: Arc<Value>) {
+        self.behind = self
+            .last
+            .zip(id(&event))
+            .is_some_and(|(last, id)| id > last + 1);
+        self.held = Some(event);
+    }
+
+    /// Reads the next page of what was missed. A history that cannot be read leaves a gap rather
+    /// than end the stream: what happens now matters more.
+    async fn catch_up(&mut self) {
+        let after = self.last.unwrap_or(0);
+        let page = ask(&self.app.house, move |history| history.events(after, MOST)).await;
+        self.missed = page.unwrap_or_default().into();
+        self.behind = self.missed.len() == MOST;
+    }
+
+    /// As it goes over the wire; `None` if it was sent already.
+    fn send(&mut self, event: &Value) -> Option<Event> {
+        let id = id(event)?;
+        if self.last.is_some_and(|last| id <= last) {
+            return None;
+        }
+        self.last = Some(id);
+        Event::default().id(id.to_string()).json_data(event).ok()
+    }
+}
+
+async fn after(
+    when: Instant,
+    status: &mut watch::Receiver<Arc<Snapshot>>,
+) -> Result<(), watch::error::RecvError> {
+    tokio::time::sleep_until(when).await;
+    status.changed().await
+}
+
+fn id(event: &Value) -> Option<u64> {
+    event.get("id")?.as_u64()
+}

@@ -1,0 +1,395 @@
+//! A house whose panel, history and devices are fakes; its listeners are real.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use asfaleia::alarm::{
+    Actor, Answer, BootTime, Cause, Command, Event, GasStatus, Incident, IncidentId, IncidentKind,
+    Mode, Right, SensorKind, SensorState, SensorStatus, Status, Trouble, TroubleCode,
+};
+use asfaleia::clock::{Clock, Stamp, WallTime};
+use asfaleia::config::{self, Config};
+use asfaleia::inbox::Inbox;
+use asfaleia::web::{
+    self, History, Holder, House, OutboxSummary, OutputState, Outputs, ServiceKind, Sim, Snapshot,
+    Tokens,
+};
+use serde_json::{Value, json};
+use tokio::sync::{broadcast, watch};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const OWNERS_TOKEN: &str = "an-owners-token";
+pub(crate) const GUESTS_TOKEN: &str = "a-guests-token";
+
+pub(crate) struct FakeHouse {
+    pub(crate) address: SocketAddr,
+    pub(crate) socket: PathBuf,
+    /// What the panel was asked, in order.
+    pub(crate) asked: mpsc::Receiver<(Command, Actor)>,
+    /// What the panel says to it.
+    pub(crate) answer: Arc<Mutex<Answer>>,
+    pub(crate) history: Arc<FakeHistory>,
+    pub(crate) sim: Arc<FakeSim>,
+    pub(crate) live: broadcast::Sender<Arc<Value>>,
+    pub(crate) status: watch::Sender<Arc<Snapshot>>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) serving: Option<tokio::task::JoinHandle<()>>,
+    pub(crate) runtime: tokio::runtime::Runtime,
+    _directory: tempfile::TempDir,
+}
+
+impl FakeHouse {
+    pub(crate) fn simulate() -> Self {
+        Self::open(ServiceKind::Simulate)
+    }
+
+    pub(crate) fn run() -> Self {
+        Self::open(ServiceKind::Run)
+    }
+
+    fn open(kind: ServiceKind) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("asfaleia.sock");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let (inbox, letters) = Inbox::new(Arc::new(StoppedClock));
+        let (asks, asked) = mpsc::channel();
+        let answer = Arc::new(Mutex::new(Answer::Done));
+        let answers = Arc::clone(&answer);
+        std::thread::spawn(move || {
+            for letter in letters {
+                if let Event::Command { command, by } = letter.event {
+                    let _ = asks.send((command, by));
+                }
+                if let Some(reply) = letter.reply {
+                    let _ = reply.send(answers.lock().unwrap().clone());
+                }
+            }
+        });
+        let history = Arc::new(FakeHistory::default());
+        let sim = Arc::new(FakeSim::default());
+        let (live, _) = broadcast::channel(16);
+        let (status, status_seen) = watch::channel(Arc::new(snapshot()));
+        let (_, config) = watch::channel(Arc::new(configuration()));
+        let house = House {
+            config,
+            inbox,
+            status: status_seen,
+            outputs: Arc::new(FakeOutputs),
+            history: Arc::clone(&history) as Arc<dyn History>,
+            live: live.clone(),
+            sim: Some(Arc::clone(&sim) as Arc<dyn Sim>),
+            kind,
+            reload: Arc::new(|| {
+                Box::pin(async { Err("line 3: no such key; the old one goes on".to_owned()) })
+            }),
+            tokens: Arc::new(TwoTokens),
+            version: "9.9.9",
+        };
+        let stop = CancellationToken::new();
+        let (address, serving) = runtime.block_on(async {
+            let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = tcp.local_addr().unwrap();
+            let unix = web::bind_socket(&socket).unwrap();
+            let serving = web::serve(house, Some(tcp), Some(unix), stop.clone());
+            (address, tokio::spawn(serving))
+        });
+        FakeHouse {
+            address,
+            socket,
+            asked,
+            answer,
+            history,
+            sim,
+            live,
+            status,
+            stop,
+            serving: Some(serving),
+            runtime,
+            _directory: directory,
+        }
+    }
+
+    /// The command that the panel was asked last.
+    pub(crate) fn last_asked(&self) -> (Command, Actor) {
+        self.asked.recv_timeout(super::wire::DEADLINE).unwrap()
+    }
+
+    pub(crate) fn answer(&self, answer: Answer) {
+        *self.answer.lock().unwrap() = answer;
+    }
+
+    /// An event happens: first in the history, then live.
+    pub(crate) fn happen(&self, id: u64) {
+        self.history.0.lock().unwrap().push(event(id));
+        let _ = self.live.send(Arc::new(event(id)));
+    }
+
+    pub(crate) fn change_status(&self, change: impl FnOnce(&mut Snapshot)) {
+        let mut snapshot = snapshot();
+        change(&mut snapshot);
+        self.status.send(Arc::new(snapshot)).unwrap();
+    }
+}
+
+pub(crate) fn event(id: u64) -> Value {
+    json!({
+        "id": id, "at": "2026-11-23T09:51:11.123Z", "clock_set": true, "boot_id": "b",
+        "kind": "trigger", "incident": 3,
+        "data": {"sensor": "hall", "sensor_kind": "motion", "effect": "walk-test"},
+    })
+}
+
+/// 09:51:11.000, a hundred seconds after the boot.
+struct StoppedClock;
+
+impl Clock for StoppedClock {
+    fn boot(&self) -> BootTime {
+        BootTime::from_secs(100)
+    }
+
+    fn wall(&self) -> WallTime {
+        WallTime(1_795_427_471_000)
+    }
+
+    fn boot_id(&self) -> &str {
+        "b"
+    }
+}
+
+pub(crate) fn snapshot() -> Snapshot {
+    let sensor = |name: &str, kind, state| SensorStatus {
+        name: name.into(),
+        kind,
+        state,
+        since: BootTime::from_secs(90),
+    };
+    Snapshot {
+        status: Status {
+            state: "triggered",
+            mode: Some(Mode::Away),
+            until: Some(BootTime::from_secs(280)),
+            gas: GasStatus::WarmingUp,
+            incidents: vec![Incident {
+                id: IncidentId(3),
+                kind: IncidentKind::Intrusion,
+                since: BootTime::from_secs(90),
+                mode: Some(Mode::Away),
+                causes: vec![Cause {
+                    sensor: "hall".into(),
+                    kind: SensorKind::Motion,
+                    first: BootTime::from_secs(90),
+                    last: BootTime::from_secs(90),
+                    count: 1,
+                }],
+                confirmed: false,
+                acknowledged: None,
+                ended: None,
+                photos: Vec::new(),
+            }],
+            sensors: vec![
+                sensor("hall", SensorKind::Motion, SensorState::Active),
+                sensor("kitchen <gas>", SensorKind::Gas, SensorState::WarmingUp),
+            ],
+            buzzer: true,
+            exhaust: false,
+            troubles: vec![(
+                Trouble {
+                    code: TroubleCode::Mail,
+                    subject: "smtp \"home\"".to_owned(),
+                    text: "mail cannot leave: <refused>".to_owned(),
+                },
+                BootTime::from_secs(95),
+            )],
+            walk_test: false,
+        },
+        stamp: Stamp::now(&StoppedClock),
+        outbox: OutboxSummary {
+            waiting: 2,
+            oldest: Some(WallTime(1_795_427_470_000)),
+        },
+        proven: BTreeMap::from([("email".to_owned(), WallTime(1_795_427_460_000))]),
+        errors: BTreeMap::from([("hall".to_owned(), 4)]),
+    }
+}
+
+fn configuration() -> Config {
+    let second = Duration::from_secs(1);
+    Config {
+        site: config::Site {
+            name: "Home & <Garden>".to_owned(),
+            id: "home".to_owned(),
+            node: "pi".to_owned(),
+        },
+        panel: config::Panel {
+            on_boot: config::OnBoot::Restore,
+            exit_delay: second,
+            entry_delay: second,
+            siren_time: second,
+            clear_after: second,
+        },
+        gpio: config::Gpio {
+            backend: config::GpioBackend::Simulated,
+            chip: None,
+        },
+        sensors: Vec::new(),
+        nodemcus: Vec::new(),
+        buzzer: None,
+        exhaust: None,
+        camera: None,
+        email: None,
+        phone: None,
+        contacts: Vec::new(),
+        access: None,
+        mqtt: None,
+        webhooks: Vec::new(),
+        web: None,
+        store: config::Store {
+            path: PathBuf::from("nowhere"),
+            keep: second,
+            max_size: 1,
+        },
+        messages: config::Messages {
+            give_up: second,
+            heartbeat: None,
+        },
+        watch: false,
+    }
+}
+
+struct FakeOutputs;
+
+impl Outputs for FakeOutputs {
+    fn exhaust(&self) -> OutputState {
+        OutputState {
+            active: false,
+            changed_ns: 0,
+        }
+    }
+
+    fn buzzer(&self) -> OutputState {
+        OutputState {
+            active: true,
+            changed_ns: 123_456_789_012,
+        }
+    }
+}
+
+struct TwoTokens;
+
+impl Tokens for TwoTokens {
+    fn holder(&self, token: &str) -> Option<Holder> {
+        let (name, right) = match token {
+            OWNERS_TOKEN => ("Anna's phone", Right::Owner),
+            GUESTS_TOKEN => ("a tablet", Right::Guest),
+            _ => return None,
+        };
+        Some(Holder {
+            name: name.to_owned(),
+            right,
+        })
+    }
+}
+
+/// Events as they were pushed; one incident; one photo.
+#[derive(Default)]
+pub(crate) struct FakeHistory(pub(crate) Mutex<Vec<Value>>);
+
+impl History for FakeHistory {
+    fn events(&self, after: u64, limit: usize) -> io::Result<Vec<Value>> {
+        let events = self.0.lock().unwrap();
+        let later = events
+            .iter()
+            .filter(|event| event["id"].as_u64() > Some(after));
+        Ok(later.take(limit).cloned().collect())
+    }
+
+    fn latest(&self, limit: usize) -> io::Result<Vec<Value>> {
+        let events = self.0.lock().unwrap();
+        Ok(events[events.len().saturating_sub(limit)..].to_vec())
+    }
+
+    fn incidents(&self, before: Option<u64>, limit: usize) -> io::Result<Vec<Value>> {
+        Ok(vec![json!({ "id": 3, "before": before, "limit": limit })])
+    }
+
+    fn incident(&self, id: u64) -> io::Result<Option<Value>> {
+        match id {
+            3 => Ok(Some(json!({ "id": 3 }))),
+            13 => Err(io::Error::other("the disk is gone")),
+            _ => Ok(None),
+        }
+    }
+
+    fn photo(&self, id: u64) -> io::Result<Option<Vec<u8>>> {
+        Ok((id == 8).then(|| b"\xff\xd8 a photo".to_vec()))
+    }
+}
+
+/// Remembers what was done to it.
+#[derive(Default)]
+pub(crate) struct FakeSim {
+    pub(crate) done: Mutex<Vec<String>>,
+    faults: Mutex<Value>,
+}
+
+impl FakeSim {
+    fn does(&self, name: &str, what: String) -> Result<(), String> {
+        if name != "hall" && name != "front door" {
+            return Err(format!("there is no simulated sensor {name:?}"));
+        }
+        self.done.lock().unwrap().push(what);
+        Ok(())
+    }
+}
+
+impl Sim for FakeSim {
+    fn set_sensor(&self, name: &str, active: bool) -> Result<(), String> {
+        self.does(name, format!("{name} {active}"))
+    }
+
+    fn pulse(&self, name: &str, length: Duration) -> Result<(), String> {
+        self.does(name, format!("{name} {length:?}"))
+    }
+
+    fn faults(&self) -> Value {
+        self.faults.lock().unwrap().clone()
+    }
+
+    fn set_faults(&self, faults: Value) -> Result<Value, String> {
+        if faults.get("smtp").is_none() {
+            return Err("no such thing can break; what can: smtp".to_owned());
+        }
+        *self.faults.lock().unwrap() = faults.clone();
+        Ok(faults)
+    }
+
+    fn mails(&self) -> Value {
+        json!([{
+            "from": "a@example.org", "to": ["b@example.org"], "subject": "<script>alarm</script>",
+            "message_id": "<1@home>", "text": "motion in \"hall\"", "received_ns": 5,
+            "attachments": [{"name": "photo.jpg", "type": "image/jpeg", "bytes": 10},
+                            {"name": "page.html", "type": "text/html", "bytes": 10}],
+        }])
+    }
+
+    fn attachment(&self, mail: usize, number: usize) -> Option<(String, Vec<u8>)> {
+        match (mail, number) {
+            (0, 0) => Some(("image/jpeg".to_owned(), b"\xff\xd8 a photo".to_vec())),
+            (0, 1) => Some(("text/html".to_owned(), b"<script>1</script>".to_vec())),
+            _ => None,
+        }
+    }
+
+    fn calls(&self) -> Value {
+        json!([{"to": "+302100000000", "from": "+15005550006", "words": "Home: motion",
+                "status": "completed", "received_ns": 6}])
+    }
+}

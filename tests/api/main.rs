@@ -1,0 +1,14 @@
+//! The HTTP API as its users meet it: real TCP and Unix sockets, and the built program on the
+//! command line, in front of a house whose panel, history and devices are fakes.
+
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail as tests do")]
+
+mod command_line;
+mod commands;
+mod guards;
+mod history;
+mod house;
+mod sim;
+mod status;
+mod stream;
+mod wire;
