@@ -1,5 +1,7 @@
 //! The camera as the panel sees it: real threads, real files, real programs and sockets.
 
+#![allow(clippy::unwrap_used)] // The helpers of a test are test code too.
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::OpenptFlags;
-use rustix::termios::OptionalActions;
+use rustix::termios::{OptionalActions, QueueSelector};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
@@ -42,6 +42,7 @@ impl SimulatedNode {
             link: port.clone(),
             port: None,
             last_name: String::new(),
+            was_open: false,
             noisy: false,
             seq: 0,
             since: Instant::now(),
@@ -92,6 +93,8 @@ struct Node {
     port: Option<OwnedFd>,
     /// What the port was called the last time.
     last_name: String,
+    /// Somebody had the port open at the last line.
+    was_open: bool,
     noisy: bool,
     seq: u32,
     since: Instant,
@@ -104,10 +107,8 @@ async fn tick(node: Arc<Mutex<Node>>, mut faults: watch::Receiver<FaultSet>) {
     loop {
         tokio::select! {
             _ = heartbeat.tick() => lock(&node).send(),
-            changed = faults.changed() => {
-                if changed.is_err() {
-                    return;
-                }
+            // Whoever could break it may be gone: it goes on as it is.
+            Ok(()) = faults.changed() => {
                 let set = *faults.borrow_and_update();
                 if let Err(error) = lock(&node).obey(&set) {
                     tracing::error!(%error, "the simulated NodeMCU cannot be plugged in");
@@ -163,9 +164,14 @@ impl Node {
         // Reading takes what the host sent, and fails with EIO while nobody has the port open:
         // then nothing may pile up that would be read as news later.
         let mut sent_by_host = [0; 256];
-        if rustix::io::read(port, &mut sent_by_host) == Err(rustix::io::Errno::IO) {
+        let is_open = rustix::io::read(port, &mut sent_by_host) != Err(rustix::io::Errno::IO);
+        if !is_open {
+            if std::mem::take(&mut self.was_open) {
+                let _ = forget_unread(port, &self.last_name);
+            }
             return;
         }
+        self.was_open = true;
         let bytes = if self.noisy {
             with_noise(line, self.seq, &mut self.rng)
         } else {
@@ -208,10 +214,18 @@ fn open_port() -> io::Result<(OwnedFd, String)> {
     rustix::termios::tcsetattr(&port, OptionalActions::Now, &settings)?;
     let name = rustix::pty::ptsname(&port, Vec::new())?;
     let name = name.into_string().map_err(io::Error::other)?;
-    // Opened and closed once, the port knows from now on when nobody has it open.
-    let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::CLOEXEC;
-    drop(rustix::fs::open(name.as_str(), flags, Mode::empty())?);
+    forget_unread(&port, &name)?;
     Ok((port, name))
+}
+
+/// Drops what is in the port's buffers, ours and the reader's. Opened and closed for this, the port
+/// knows from then on when nobody has it open.
+fn forget_unread(port: &OwnedFd, name: &str) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let reader = rustix::fs::open(name, flags, Mode::empty())?;
+    rustix::termios::tcflush(port, QueueSelector::OFlush)?;
+    rustix::termios::tcflush(&reader, QueueSelector::IFlush)?;
+    Ok(())
 }
 
 /// Every other line is hit in its middle, and noise comes as a line of its own.
