@@ -1,1 +1,14 @@
 //! The virtual house, and its loopback mail server, telephone service and NodeMCU.
+//!
+//! The peers are real ones: SMTP, HTTP and serial bytes flow. What breaks them is [`Faults`].
+
+mod faults;
+mod listening;
+mod mail;
+mod nodemcu;
+mod telephone;
+
+pub use faults::{FaultSet, Faults, NetworkFault, NodeFault, PhoneFault, SmtpFault};
+pub use mail::{MailAttachment, MailServer};
+pub use nodemcu::SimulatedNode;
+pub use telephone::TelephoneService;

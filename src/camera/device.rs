@@ -1,0 +1,106 @@
+//! The one interface to whatever takes pictures, and which of them the owner chose.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::command::Command;
+use super::simulated::{FaultSwitch, Simulated};
+use super::url::{Url, client};
+use crate::clock::{SharedClock, Stamp};
+use crate::config::{self, CameraDevice};
+
+/// Something open that takes pictures. Dropping it closes it.
+pub trait Device: Send {
+    /// One picture, as new as can be, or why there is none, after at most about this long.
+    fn frame(&mut self, timeout: Duration) -> Result<Frame, CameraError>;
+}
+
+/// Opens the camera; called when a picture is wanted and none is open.
+pub type Open = Box<dyn FnMut() -> Result<Box<dyn Device>, CameraError> + Send>;
+
+/// One picture.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// A whole JPEG file.
+    pub jpeg: Arc<[u8]>,
+    /// When.
+    pub taken: Stamp,
+}
+
+/// The most that a picture may have: a camera that sends more is broken.
+pub(super) const MOST_BYTES: usize = 10 * 1024 * 1024;
+
+/// Why there is no picture. Goes into mails as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum CameraError {
+    /// The device's issue comes later.
+    #[error(
+        "[camera] device {0:?} is not built yet: use \"simulated\", {{ command = […] }} or \
+         {{ url = \"…\" }}"
+    )]
+    NotBuiltYet(String),
+    /// No device.
+    #[error("the camera is gone: check its cable")]
+    Gone,
+    /// A device that gives nothing.
+    #[error("the camera gave no picture within {after:.1?}: check it, or restart it")]
+    TimedOut {
+        /// How long it was waited for.
+        after: Duration,
+    },
+    /// A program that fails.
+    #[error("the camera's command {program:?} {why}")]
+    Command {
+        /// Its name, without its arguments: they may hold a password.
+        program: String,
+        /// What became of it.
+        why: String,
+    },
+    /// An address that does not answer with a picture. The address is left out: it may hold a
+    /// password.
+    #[error("the camera at {host} {why}")]
+    Url {
+        /// Its host.
+        host: String,
+        /// What became of it.
+        why: String,
+    },
+}
+
+/// Prepares what the owner chose, without opening it.
+pub(super) fn chosen(
+    config: &config::Camera,
+    clock: SharedClock,
+    fault: FaultSwitch,
+    runtime: tokio::runtime::Handle,
+) -> Result<Open, CameraError> {
+    let pixels = |n: u32| u16::try_from(n).expect("the configuration allows 4096 pixels at most");
+    let (width, height) = (pixels(config.width), pixels(config.height));
+    Ok(match config.device.clone() {
+        CameraDevice::Auto => return Err(CameraError::NotBuiltYet("auto".into())),
+        CameraDevice::Path(path) => {
+            return Err(CameraError::NotBuiltYet(path.display().to_string()));
+        }
+        CameraDevice::Simulated => Box::new(move || {
+            let device = Simulated::new(width, height, clock.clone(), fault.clone());
+            Ok(Box::new(device) as Box<dyn Device>)
+        }),
+        CameraDevice::Command(words) => Box::new(move || {
+            let device = Command::new(words.clone(), clock.clone(), runtime.clone());
+            Ok(Box::new(device) as Box<dyn Device>)
+        }),
+        CameraDevice::Url(url) => {
+            // Made once: the roots that it trusts are read here, not when a picture is wanted.
+            let client = client(&url)?;
+            Box::new(move || {
+                let device = Url::new(&url, client.clone(), clock.clone(), runtime.clone());
+                Ok(Box::new(device) as Box<dyn Device>)
+            })
+        }
+    })
+}
+
+/// Whole, from the start marker to the end marker.
+pub(super) fn is_jpeg(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0xFF, 0xD8]) && bytes.ends_with(&[0xFF, 0xD9])
+}

@@ -1,0 +1,276 @@
+//! The simulated camera: the house, somebody who walks past it, and the time.
+//!
+//! Nothing is kept but a strip of noise: each row is drawn when the encoder asks for it.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, SamplingFactor};
+use serde::{Deserialize, Serialize};
+
+use super::device::{CameraError, Device, Frame};
+use crate::alarm::BootTime;
+use crate::clock::{SharedClock, Stamp};
+
+/// What can be wrong with the simulated camera.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CameraFault {
+    /// It is not there.
+    Gone,
+    /// It is there and gives no picture.
+    Stalled,
+}
+
+/// Breaks and mends the simulated camera while it runs. Clones are the same switch.
+#[derive(Debug, Clone, Default)]
+pub struct FaultSwitch(Arc<(Mutex<Option<CameraFault>>, Condvar)>);
+
+impl FaultSwitch {
+    /// From now on it has this fault; `None` mends it, also for a frame that is waited for.
+    pub fn set(&self, fault: Option<CameraFault>) {
+        let (current, changed) = &*self.0;
+        *current.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+        changed.notify_all();
+    }
+
+    /// Waits while it is stalled, at most so long; returns what is wrong then.
+    fn wait(&self, timeout: Duration) -> Option<CameraFault> {
+        let (current, changed) = &*self.0;
+        let fault = current.lock().unwrap_or_else(PoisonError::into_inner);
+        *changed
+            .wait_timeout_while(fault, timeout, |fault| *fault == Some(CameraFault::Stalled))
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+    }
+}
+
+/// Draws the house.
+pub(super) struct Simulated {
+    width: u16,
+    height: u16,
+    clock: SharedClock,
+    fault: FaultSwitch,
+    grain: Vec<i8>,
+}
+
+impl Simulated {
+    pub(super) fn new(width: u16, height: u16, clock: SharedClock, fault: FaultSwitch) -> Self {
+        // The same noise in every run; where a row starts in it differs from photo to photo.
+        let mut rng = fastrand::Rng::with_seed(0xA5FA_1E1A);
+        let grain = std::iter::repeat_with(|| rng.i8(-GRAIN..=GRAIN))
+            .take(GRAIN_STARTS + usize::from(width))
+            .collect();
+        Simulated {
+            width,
+            height,
+            clock,
+            fault,
+            grain,
+        }
+    }
+}
+
+impl Device for Simulated {
+    fn frame(&mut self, timeout: Duration) -> Result<Frame, CameraError> {
+        match self.fault.wait(timeout) {
+            None => {}
+            Some(CameraFault::Gone) => return Err(CameraError::Gone),
+            Some(CameraFault::Stalled) => return Err(CameraError::TimedOut { after: timeout }),
+        }
+        let taken = Stamp::now(&*self.clock);
+        let scene = Scene::at(&taken, self);
+        // A photo of 640x480 is about 60 kB.
+        let mut jpeg = Vec::with_capacity(usize::from(self.width) * usize::from(self.height) / 4);
+        let mut encoder = Encoder::new(&mut jpeg, QUALITY);
+        encoder.set_sampling_factor(SamplingFactor::F_2_2);
+        encoder
+            .encode_image(scene)
+            .expect("an image of at least one pixel is encoded into memory");
+        Ok(Frame {
+            jpeg: jpeg.into(),
+            taken,
+        })
+    }
+}
+
+const QUALITY: u8 = 80;
+/// The most that noise adds to or takes from a pixel's luma.
+const GRAIN: i8 = 12;
+/// In how many places of the noise a row may start.
+const GRAIN_STARTS: usize = 8192;
+
+/// Luma and the two chromas, as JPEG has them. Luma keeps away from the ends by `GRAIN`.
+type Colour = [u8; 3];
+const SKY: Colour = [70, 146, 118];
+const LAWN: Colour = [60, 112, 118];
+const WALL: Colour = [150, 118, 136];
+const ROOF: Colour = [76, 116, 166];
+const DOOR: Colour = [58, 116, 146];
+const PANE: Colour = [190, 90, 144];
+const MOON: Colour = [220, 120, 132];
+const COAT: Colour = [28, 132, 124];
+const SKIN: Colour = [160, 112, 152];
+const BAR: Colour = [20, 128, 128];
+const INK: u8 = 235;
+
+/// The scene is laid out on 640x480 and stretched to the size asked for.
+const LAYOUT: (f32, f32) = (640.0, 480.0);
+
+enum Shape {
+    /// Left, top, right, bottom.
+    Box(f32, f32, f32, f32),
+    /// Left, top, right, bottom; the tip is in the middle of the top.
+    Gable(f32, f32, f32, f32),
+    /// Centre and radius.
+    Disc(f32, f32, f32),
+}
+
+impl Shape {
+    /// From where to where it covers this row.
+    fn span(&self, y: f32) -> Option<(f32, f32)> {
+        match *self {
+            Shape::Box(left, top, right, bottom) => {
+                (top <= y && y < bottom).then_some((left, right))
+            }
+            Shape::Gable(left, top, right, bottom) => (top <= y && y < bottom).then(|| {
+                let half = (right - left) / 2.0 * (y - top) / (bottom - top);
+                let middle = f32::midpoint(left, right);
+                (middle - half, middle + half)
+            }),
+            Shape::Disc(x, middle, radius) => {
+                let half = radius * radius - (y - middle) * (y - middle);
+                (half > 0.0).then(|| (x - half.sqrt(), x + half.sqrt()))
+            }
+        }
+    }
+}
+
+/// One photo before it is a JPEG.
+struct Scene<'a> {
+    width: u16,
+    height: u16,
+    shapes: Vec<(Shape, Colour)>,
+    caption: String,
+    grain: &'a [i8],
+    seed: u64,
+}
+
+impl<'a> Scene<'a> {
+    fn at(taken: &Stamp, camera: &'a Simulated) -> Self {
+        let mut shapes = vec![
+            (Shape::Disc(560.0, 70.0, 26.0), MOON),
+            (Shape::Box(0.0, 330.0, 640.0, 480.0), LAWN),
+            (Shape::Box(150.0, 180.0, 490.0, 350.0), WALL),
+            (Shape::Gable(120.0, 90.0, 520.0, 180.0), ROOF),
+            (Shape::Box(290.0, 240.0, 350.0, 350.0), DOOR),
+            (Shape::Box(190.0, 220.0, 250.0, 280.0), PANE),
+            (Shape::Box(390.0, 220.0, 450.0, 280.0), PANE),
+        ];
+        shapes.extend(figure(taken.boot));
+        shapes.push((Shape::Box(0.0, CAPTION_TOP - 6.0, 640.0, 480.0), BAR));
+        let local = taken
+            .wall
+            .timestamp()
+            .to_zoned(jiff::tz::TimeZone::system());
+        Scene {
+            width: camera.width,
+            height: camera.height,
+            shapes,
+            caption: local
+                .strftime("%Y-%m-%d %H:%M:%S%.3f  SIMULATED")
+                .to_string(),
+            grain: &camera.grain,
+            seed: taken.boot.as_nanos(),
+        }
+    }
+}
+
+/// Somebody who crosses the lawn from left to right in 5.5 s, again and again.
+fn figure(now: BootTime) -> [(Shape, Colour); 4] {
+    let millis = (now.as_nanos() / 1_000_000 % 5_500) as f32;
+    let x = millis * 0.13 - 40.0;
+    let stride = 14.0 * (millis * 0.01).sin();
+    [
+        (Shape::Disc(x, 262.0, 17.0), SKIN),
+        (Shape::Box(x - 20.0, 280.0, x + 20.0, 350.0), COAT),
+        (
+            Shape::Box(x - 9.0 - stride, 350.0, x + 1.0 - stride, 415.0),
+            COAT,
+        ),
+        (
+            Shape::Box(x - 1.0 + stride, 350.0, x + 9.0 + stride, 415.0),
+            COAT,
+        ),
+    ]
+}
+
+impl ImageBuffer for Scene<'_> {
+    fn get_jpeg_color_type(&self) -> JpegColorType {
+        JpegColorType::Ycbcr
+    }
+
+    fn width(&self) -> u16 {
+        self.width
+    }
+
+    fn height(&self) -> u16 {
+        self.height
+    }
+
+    fn fill_buffers(&self, row: u16, buffers: &mut [Vec<u8>; 4]) {
+        let width = usize::from(self.width);
+        let begin = buffers[0].len();
+        for (plane, value) in buffers.iter_mut().zip(SKY) {
+            plane.resize(begin + width, value);
+        }
+        let y = f32::from(row) * LAYOUT.1 / f32::from(self.height);
+        let to_pixel = f32::from(self.width) / LAYOUT.0;
+        for (shape, colour) in &self.shapes {
+            let Some((left, right)) = shape.span(y) else {
+                continue;
+            };
+            // A cast of a negative or too large float saturates.
+            let left = ((left * to_pixel) as usize).min(width);
+            let right = ((right * to_pixel) as usize).min(width).max(left);
+            for (plane, value) in buffers.iter_mut().zip(colour) {
+                plane[begin + left..begin + right].fill(*value);
+            }
+        }
+        let luma = &mut buffers[0][begin..];
+        write_caption(&self.caption, y, to_pixel, luma);
+        let start = scatter(self.seed, row) % GRAIN_STARTS;
+        for (pixel, noise) in luma.iter_mut().zip(&self.grain[start..]) {
+            *pixel = pixel.wrapping_add_signed(*noise);
+        }
+    }
+}
+
+const CAPTION_TOP: f32 = 452.0;
+const CAPTION_LEFT: f32 = 10.0;
+/// A character is 8x8 dots of this size.
+const DOT: f32 = 2.0;
+
+fn write_caption(caption: &str, y: f32, to_pixel: f32, luma: &mut [u8]) {
+    if !(CAPTION_TOP..CAPTION_TOP + 8.0 * DOT).contains(&y) {
+        return;
+    }
+    let dots_row = ((y - CAPTION_TOP) / DOT) as usize;
+    for (place, letter) in caption.bytes().enumerate() {
+        let glyph = font8x8::legacy::BASIC_LEGACY[usize::from(letter & 0x7f)][dots_row];
+        for dot in (0..8).filter(|dot| glyph & (1 << dot) != 0) {
+            let left = (CAPTION_LEFT + (place * 8 + dot) as f32 * DOT) * to_pixel;
+            let right = (left + DOT * to_pixel) as usize;
+            let right = right.min(luma.len());
+            luma[(left as usize).min(right)..right].fill(INK);
+        }
+    }
+}
+
+/// Spreads a photo's moment and a row's number over all numbers (Steele's SplitMix64 finaliser).
+fn scatter(seed: u64, row: u16) -> usize {
+    let mut word = seed.wrapping_add(u64::from(row).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+    word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    (word ^ (word >> 31)) as usize
+}
