@@ -5,6 +5,7 @@
 mod action;
 mod event;
 mod incident;
+mod ladder;
 mod policy;
 mod status;
 mod time;
@@ -14,6 +15,7 @@ pub use event::{
     Actor, Command, Event, Origin, Reading, Right, Started, StoreFound, Test, Trouble, TroubleCode,
 };
 pub use incident::{Cause, Ending, Incident, IncidentId, IncidentKind, PhotoId};
+pub use ladder::{CallEnd, End, Ladder, Refusal, Step};
 pub use policy::{
     Confirm, Entry, ExhaustPolicy, Held, Mode, PanelPolicy, PhonePolicy, Policy, PowerOn, Rung,
     SensorKind, SensorName, SensorPolicy,
