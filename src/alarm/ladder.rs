@@ -44,7 +44,10 @@ enum Stage {
     /// The request left and nothing came back: look the call up.
     LookUp { at: BootTime },
     /// There is a call.
-    Calling { poll_at: BootTime, lost_at: BootTime },
+    Calling {
+        poll_at: BootTime,
+        lost_at: BootTime,
+    },
     /// The call ended with a person; somebody may acknowledge until then.
     Heard { until: BootTime },
     /// Nothing more happens.
