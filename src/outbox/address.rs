@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Message, Recipient};
 use crate::alarm::{Action, IncidentId, Ladder, Notice};
 use crate::clock::Stamp;
-use crate::config::Config;
+use crate::config::{Config, Contact};
 
 /// Threads of mails are remembered for so many incidents; only those that go on need one.
 const THREADS: usize = 16;
@@ -33,12 +33,12 @@ pub struct Channels {
 impl From<&Config> for Channels {
     /// Everybody but those who are reached by a silent alarm alone.
     fn from(config: &Config) -> Self {
-        let mailed = config
-            .contacts
-            .iter()
-            .filter(|contact| config.email.is_some() && contact.email.is_some() && !contact.duress);
+        let emails = match config.email {
+            Some(_) => mailed(&config.contacts),
+            None => Vec::new(),
+        };
         Channels {
-            emails: mailed.map(|contact| contact.name.clone()).collect(),
+            emails,
             webhooks: config.webhooks.iter().map(|it| it.name.clone()).collect(),
             phone: config.phone.is_some(),
             give_up: config.messages.give_up,
@@ -228,4 +228,33 @@ fn fnv1a(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     })
+}
+
+/// Who gets a mail: not those that only a silent alarm may reach.
+fn mailed(contacts: &[Contact]) -> Vec<String> {
+    (contacts.iter())
+        .filter(|contact| contact.email.is_some() && !contact.duress)
+        .map(|contact| contact.name.clone())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_for_silent_alarms_or_has_no_address_is_not_mailed() {
+        let contact = |name: &str, email: Option<&str>, duress| Contact {
+            name: name.into(),
+            email: email.map(str::to_owned),
+            phone: Some("+302101234567".into()),
+            duress,
+        };
+        let contacts = [
+            contact("Anna", Some("anna@example.org"), false),
+            contact("Bob", None, false),
+            contact("the guard", Some("guard@example.org"), true),
+        ];
+        assert_eq!(mailed(&contacts), ["Anna"]);
+    }
 }
