@@ -161,9 +161,6 @@ impl Message {
 
     /// Carries every deadline from the boot it was written in into this one.
     fn rebase(&mut self, now: &Stamp) {
-        if self.saved.boot_id == now.boot_id {
-            return;
-        }
         let (from, to) = (self.saved.boot, now.boot);
         let carry = |at: &mut BootTime| *at = at.rebased(from, to);
         carry(&mut self.next_at);

@@ -110,9 +110,11 @@ impl Outbox {
     /// left of every deadline in another one.
     pub fn restore(&mut self, messages: impl IntoIterator<Item = Message>, now: &Stamp) {
         for mut message in messages {
-            message.rebase(now);
-            let latest = now.boot + self.back_off(message.attempts.max(1), None);
-            message.next_at = message.next_at.min(latest);
+            if message.saved.boot_id != now.boot_id {
+                message.rebase(now);
+                let latest = now.boot + self.back_off(message.attempts.max(1), None);
+                message.next_at = message.next_at.min(latest);
+            }
             self.insert(message, false);
         }
     }

@@ -94,6 +94,23 @@ async fn an_acknowledgement_while_the_request_is_under_way_ends_the_call_it_beca
 }
 
 #[tokio::test(start_paused = true)]
+async fn that_a_later_call_is_about_to_be_placed_is_recorded_before_it_is() {
+    for (store_takes, held_up) in [(ms(10), ms(10)), (DAY, ms(20))] {
+        let mut world = World::new();
+        *world.ledger.takes.lock().unwrap() = store_takes;
+        world.answers().place = [refused()].into();
+        world.accept(&[call(BOOT, 1)], ZERO);
+        let (first, _) = world.placed().await;
+        let (second, _) = world.placed().await;
+        let pause = second - first - secs(1);
+        assert!(pause >= held_up && pause <= held_up + ms(3), "{pause:?}");
+        let updates = world.ledger.updates.lock().unwrap();
+        let mut rows = updates.iter().flat_map(|update| &update.messages);
+        assert!(rows.any(|row| row.body.contains("\"stage\":\"placing\"")));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn calls_of_another_incident_go_on() {
     let mut world = World::new();
     world.accept(&[call(BOOT, 1)], ZERO);
@@ -122,11 +139,7 @@ async fn slow_down_is_obeyed_on_the_same_rung() {
 #[tokio::test(start_paused = true)]
 async fn a_refused_number_is_a_trouble_and_the_next_is_called() {
     let mut world = World::new();
-    world.answers().place = [Answer::Now(Err(PlaceFailure::Permanent {
-        why: "invalid number".into(),
-        code: Some(21217),
-    }))]
-    .into();
+    world.answers().place = [refused()].into();
     world.accept(&[call(BOOT, 1)], ZERO);
     world.placed().await;
     let (at, next) = world.placed().await;
@@ -233,6 +246,13 @@ async fn a_ladder_that_can_place_no_call_gives_up_after_a_day_and_says_so() {
 fn lost() -> Answer<Result<CallSid, PlaceFailure>> {
     Answer::Now(Err(PlaceFailure::Uncertain {
         why: "timed out".into(),
+    }))
+}
+
+fn refused() -> Answer<Result<CallSid, PlaceFailure>> {
+    Answer::Now(Err(PlaceFailure::Permanent {
+        why: "invalid number".into(),
+        code: Some(21217),
     }))
 }
 

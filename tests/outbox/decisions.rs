@@ -242,6 +242,23 @@ fn another_boot_leaves_what_was_left_and_remembers_when_it_happened() {
 }
 
 #[test]
+fn another_boot_does_not_wait_for_what_a_server_asked_for_in_the_last_one() {
+    let mut message = mail(alarm(BOOT));
+    message.attempts = 1;
+    message.next_at = BOOT + secs(7_200);
+    let boot = Stamp {
+        boot_id: "second".into(),
+        ..at(ZERO)
+    };
+    let mut other = outbox();
+    other.restore([message.clone()], &boot);
+    assert!(other.next_deadline().unwrap() <= BOOT + secs(6));
+    let mut same = outbox();
+    same.restore([message], &at(ZERO));
+    assert_eq!(same.next_deadline(), Some(BOOT + secs(7_200)));
+}
+
+#[test]
 fn a_time_from_before_the_clock_was_set_is_corrected_within_its_boot() {
     let unset = Stamp {
         wall: WallTime(5_000),

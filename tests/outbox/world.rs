@@ -89,7 +89,7 @@ pub(crate) fn call(happened: BootTime, rounds: u32) -> Action {
 pub(crate) enum Seen {
     PrepareEmail(usize),
     PreparePhone,
-    Mail(String, Outgoing),
+    Mail(String, Box<Outgoing>),
     Webhook(String),
     Place(String),
     Find(String, WallTime),
@@ -143,7 +143,7 @@ impl Paths for Script {
     }
 
     async fn email(&self, contact: &str, mail: &Outgoing) -> Result<Delivered, Failure> {
-        self.note(Seen::Mail(contact.into(), mail.clone()));
+        self.note(Seen::Mail(contact.into(), Box::new(mail.clone())));
         let answer = self.answers.lock().unwrap().mail.pop_front();
         answer_with(answer, || Ok(delivered())).await
     }
