@@ -9,6 +9,7 @@ mod fixtures;
 mod gas;
 mod incident;
 mod intrusion;
+mod ladder;
 mod open;
 mod policy;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use event::{
     Actor, Command, Event, Origin, Reading, Right, Started, StoreFound, Test, Trouble, TroubleCode,
 };
 pub use incident::{Cause, Ending, Incident, IncidentId, IncidentKind, PhotoId};
+pub use ladder::{CallEnd, End, Ladder, Refusal, Step};
 pub use policy::{
     Confirm, Entry, ExhaustPolicy, Held, Mode, PanelPolicy, PhonePolicy, Policy, PowerOn, Rung,
     SensorKind, SensorName, SensorPolicy,

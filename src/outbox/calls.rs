@@ -1,0 +1,348 @@
+//! The outbox's phone rows: the ladder's steps, and what comes back from the provider.
+
+use std::time::Duration;
+
+use super::queue::Outbox;
+use super::{
+    CallSid, CallStatus, Changes, Failure, Job, Message, PlaceFailure, Progress, Recipient, Start,
+    corrected,
+};
+use crate::alarm::{CallEnd, End, Event, IncidentId, Ladder, Refusal, Rung, Step, TroubleCode};
+use crate::clock::{Stamp, WallTime};
+
+/// A call is looked up so long after its request got lost: the provider needs a moment to list it.
+const LOOK_UP_AFTER: Duration = Duration::from_secs(2);
+impl Outbox {
+    /// Somebody acknowledged (`End::Acknowledged`), or the reason to call is gone: no further
+    /// call of this incident, and the one under way ends.
+    pub fn stop_calls(&mut self, incident: Option<IncidentId>, how: End, now: &Stamp) -> Changes {
+        let mut changes = Changes::default();
+        let ids: Vec<u64> = (self.rows.iter())
+            .filter(|(_, it)| it.message.incident == incident && it.message.ladder.is_some())
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ids {
+            let Some((message, mut ladder)) = self.ladder(id) else {
+                continue;
+            };
+            if ladder.ended().is_some() {
+                continue;
+            }
+            let (outcome, calling) = match how {
+                End::Acknowledged => ("acknowledged", ladder.acknowledge()),
+                End::Canceled | End::NobodyAnswered | End::GaveUp => ("canceled", ladder.cancel()),
+            };
+            if calling {
+                changes.hang_up.extend(message.calls.last().cloned());
+            }
+            message.ladder = Some(ladder);
+            message.saved = now.clone();
+            changes.update.messages.push(message.row(false));
+            changes.record(message, "", outcome, String::new());
+            // A request that is under way may still come back with a call; it is ended then.
+            if !self.rows.get(&id).is_some_and(|entry| entry.busy) {
+                self.rows.remove(&id);
+            }
+        }
+        changes
+    }
+
+    /// What this ladder wants done now, if anything.
+    pub(super) fn next_of_ladder(
+        &mut self,
+        id: u64,
+        now: &Stamp,
+        changes: &mut Changes,
+    ) -> Option<Start> {
+        let fresh = std::mem::take(&mut self.rows.get_mut(&id)?.fresh);
+        let (message, mut ladder) = self.ladder(id)?;
+        let mut step = ladder.next(now.boot);
+        if step == Step::LookUp && !fresh && since(message, now).is_none() {
+            // Without a clock the call cannot be told from older ones: rather twice than never.
+            ladder.looked_up(false, now.boot);
+            step = ladder.next(now.boot);
+        }
+        let rung = ladder.contact().cloned();
+        let job = match (step, rung) {
+            // The row that says so was committed with the incident.
+            (Step::LookUp, Some(rung)) if fresh => Some(Job::Place(rung)),
+            (Step::Place, Some(rung)) => {
+                ladder.about_to_place();
+                message.about_to_call = Some(now.clone());
+                message.ladder = Some(ladder.clone());
+                changes.save(message, now);
+                Some(Job::Place(rung))
+            }
+            (Step::LookUp, Some(rung)) => since(message, now).map(|since| Job::LookUp(rung, since)),
+            (Step::Poll, _) => {
+                if message.calls.is_empty() {
+                    ladder.call_ended(CallEnd::Lost, now.boot);
+                }
+                message.calls.last().cloned().map(Job::Poll)
+            }
+            (Step::Wait { until }, _) => {
+                message.next_at = until;
+                None
+            }
+            (Step::Ended(_) | Step::Place | Step::LookUp, _) => None,
+        };
+        let ended = ladder.ended();
+        message.ladder = Some(ladder);
+        if let Some(end) = ended {
+            self.ladder_ended(id, end, now, changes);
+        }
+        let entry = self.rows.get_mut(&id)?;
+        entry.busy = job.is_some();
+        Some(Start {
+            id,
+            message: entry.message.clone(),
+            job: job?,
+        })
+    }
+
+    pub(super) fn placed(
+        &mut self,
+        id: u64,
+        result: Result<CallSid, PlaceFailure>,
+        now: &Stamp,
+        changes: &mut Changes,
+    ) {
+        let Some((message, mut ladder)) = self.ladder(id) else {
+            return;
+        };
+        let Some(rung) = ladder.contact().cloned() else {
+            changes.hang_up.extend(result.ok());
+            self.rows.remove(&id);
+            return;
+        };
+        match result {
+            Ok(call) => self.calling(id, ladder, &rung, call, now, changes),
+            Err(PlaceFailure::Temporary { why, after }) => {
+                let after = self.failed(id, why, after, changes);
+                ladder.place_failed(Refusal::Temporary(after), now.boot);
+                self.keep(id, ladder, now, changes);
+            }
+            Err(PlaceFailure::Uncertain { why }) => {
+                let first = message.attempts == 0;
+                let after = self.failed(id, why, None, changes);
+                let after = if first { LOOK_UP_AFTER } else { after };
+                ladder.place_failed(Refusal::Uncertain(after), now.boot);
+                self.keep(id, ladder, now, changes);
+            }
+            Err(PlaceFailure::Permanent { why, code }) => {
+                let code = code.map_or(String::new(), |code| format!(" (code {code})"));
+                changes.record(message, &rung.contact, "refused", format!("{why}{code}"));
+                message.attempts = 0;
+                message.last_failure = None;
+                let text = format!(
+                    "the call to {} was refused: {why}{code}; check the contact's number and the \
+                     account in [phone]",
+                    rung.contact
+                );
+                self.raise(TroubleCode::Phone, &rung.contact, text, changes);
+                ladder.place_failed(Refusal::Permanent, now.boot);
+                self.keep(id, ladder, now, changes);
+            }
+        }
+    }
+
+    pub(super) fn looked_up(
+        &mut self,
+        id: u64,
+        result: Result<Option<CallSid>, Failure>,
+        now: &Stamp,
+        changes: &mut Changes,
+    ) {
+        let Some((message, mut ladder)) = self.ladder(id) else {
+            return;
+        };
+        let Some(rung) = ladder.contact().cloned() else {
+            changes.hang_up.extend(result.ok().flatten());
+            self.rows.remove(&id);
+            return;
+        };
+        match result {
+            Ok(Some(call)) if !message.calls.contains(&call) => {
+                self.calling(id, ladder, &rung, call, now, changes);
+            }
+            // A provider that will not tell is no reason not to call.
+            Ok(_) | Err(Failure::Permanent { .. }) => {
+                ladder.looked_up(false, now.boot);
+                self.keep(id, ladder, now, changes);
+            }
+            Err(Failure::Temporary { why, after }) => {
+                let after = self.failed(id, why, after, changes);
+                ladder.look_up_failed(after, now.boot);
+                self.keep(id, ladder, now, changes);
+            }
+        }
+    }
+
+    pub(super) fn polled(
+        &mut self,
+        id: u64,
+        result: Result<CallStatus, Failure>,
+        now: &Stamp,
+        changes: &mut Changes,
+    ) {
+        let Some((message, mut ladder)) = self.ladder(id) else {
+            return;
+        };
+        let Some(rung) = ladder.contact().cloned() else {
+            self.rows.remove(&id);
+            return;
+        };
+        let (ended, after) = match result {
+            Ok(status) => (how_it_ended(status), None),
+            Err(Failure::Temporary { after, .. }) => (None, after),
+            Err(Failure::Permanent { .. }) => (Some(CallEnd::Lost), None),
+        };
+        let ended = match ended {
+            Some(how) => {
+                ladder.call_ended(how, now.boot);
+                how
+            }
+            None if ladder.still_calling(after.unwrap_or_default(), now.boot) => {
+                // Nothing that a later process could not find out: not worth a write.
+                message.next_at = now.boot;
+                message.ladder = Some(ladder);
+                return;
+            }
+            None => CallEnd::Lost,
+        };
+        changes.record(message, &rung.contact, word(ended), String::new());
+        match ended {
+            CallEnd::Failed => {
+                let text = format!(
+                    "the call to {} could not be put through; check the contact's number",
+                    rung.contact
+                );
+                self.raise(TroubleCode::Phone, &rung.contact, text, changes);
+            }
+            CallEnd::Completed => {
+                self.clear(TroubleCode::Phone, &rung.contact, changes);
+                self.path_works(&Recipient::Phone, changes);
+            }
+            CallEnd::Busy | CallEnd::NoAnswer | CallEnd::Machine => {
+                self.clear(TroubleCode::Phone, &rung.contact, changes);
+            }
+            CallEnd::Canceled | CallEnd::Lost => {}
+        }
+        self.keep(id, ladder, now, changes);
+    }
+
+    /// The row and a copy of its ladder, to be put back.
+    fn ladder(&mut self, id: u64) -> Option<(&mut Message, Ladder)> {
+        let message = self.message(id)?;
+        let ladder = message.ladder.clone()?;
+        Some((message, ladder))
+    }
+
+    fn calling(
+        &mut self,
+        id: u64,
+        mut ladder: Ladder,
+        rung: &Rung,
+        call: CallSid,
+        now: &Stamp,
+        changes: &mut Changes,
+    ) {
+        ladder.placed(now.boot);
+        if let Some(message) = self.message(id) {
+            changes.record(message, &rung.contact, "calling", String::new());
+            message.calls.push(call);
+            message.attempts = 0;
+            message.last_failure = None;
+        }
+        self.clear(TroubleCode::Phone, "", changes);
+        self.keep(id, ladder, now, changes);
+    }
+
+    /// Counts a failure for now; how long to wait.
+    fn failed(
+        &mut self,
+        id: u64,
+        why: String,
+        after: Option<Duration>,
+        changes: &mut Changes,
+    ) -> Duration {
+        let Some((message, ladder)) = self.ladder(id) else {
+            return LOOK_UP_AFTER;
+        };
+        message.attempts += 1;
+        let attempts = message.attempts;
+        if message.last_failure.as_ref() != Some(&why) {
+            let contact = ladder.contact().map_or("", |rung| &rung.contact);
+            changes.record(message, contact, "retrying", why.clone());
+            message.last_failure = Some(why.clone());
+        }
+        self.unreachable(&Recipient::Phone, attempts, &why, changes);
+        self.back_off(attempts, after)
+    }
+
+    /// Puts the ladder back: its next step is due.
+    fn keep(&mut self, id: u64, ladder: Ladder, now: &Stamp, changes: &mut Changes) {
+        let ended = ladder.ended();
+        let Some(message) = self.message(id) else {
+            return;
+        };
+        message.ladder = Some(ladder);
+        message.next_at = now.boot;
+        match ended {
+            Some(end) => self.ladder_ended(id, end, now, changes),
+            None => changes.save(message, now),
+        }
+    }
+
+    fn ladder_ended(&mut self, id: u64, end: End, now: &Stamp, changes: &mut Changes) {
+        let Some(message) = self.message(id) else {
+            return;
+        };
+        let incident = message.incident;
+        match end {
+            End::NobodyAnswered => {
+                changes.events.push(Event::NobodyAnswered { incident });
+                self.settle(id, "nobody-answered", String::new(), now, changes);
+            }
+            End::GaveUp => {
+                changes.events.push(Event::NobodyAnswered { incident });
+                let why = message.last_failure.take();
+                let why = why.unwrap_or_else(|| "no call could be placed in time".into());
+                self.give_up(id, why, now, changes);
+            }
+            End::Acknowledged | End::Canceled => {
+                self.rows.remove(&id);
+            }
+        }
+    }
+}
+
+/// Since when to look for the call that may have been placed; `None` if no clock can say.
+fn since(message: &Message, now: &Stamp) -> Option<WallTime> {
+    let (wall, sure) = corrected(message.about_to_call.as_ref()?, now);
+    sure.then_some(wall)
+}
+
+fn how_it_ended(status: CallStatus) -> Option<CallEnd> {
+    match status.progress {
+        Progress::InProgress | Progress::Completed if status.by_machine => Some(CallEnd::Machine),
+        Progress::Queued | Progress::Initiated | Progress::Ringing | Progress::InProgress => None,
+        Progress::Completed => Some(CallEnd::Completed),
+        Progress::Busy => Some(CallEnd::Busy),
+        Progress::NoAnswer => Some(CallEnd::NoAnswer),
+        Progress::Failed => Some(CallEnd::Failed),
+        Progress::Canceled => Some(CallEnd::Canceled),
+    }
+}
+
+fn word(how: CallEnd) -> &'static str {
+    match how {
+        CallEnd::Completed => "completed",
+        CallEnd::Busy => "busy",
+        CallEnd::NoAnswer => "no-answer",
+        CallEnd::Failed => "failed",
+        CallEnd::Canceled => "canceled",
+        CallEnd::Machine => "machine",
+        CallEnd::Lost => "lost",
+    }
+}

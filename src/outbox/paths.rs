@@ -1,0 +1,211 @@
+//! What the outbox needs of the world: ways to people, and the store.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::alarm::{IncidentId, Notice, PhotoId, Record};
+use crate::clock::WallTime;
+
+/// One message to one recipient: all that words need.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// What it is about.
+    pub notice: Notice,
+    /// The house.
+    pub site: String,
+    /// When it happened, as well as it is known.
+    pub happened: WallTime,
+    /// Now.
+    pub now: WallTime,
+    /// `happened` can be trusted.
+    pub clock_set: bool,
+    /// To attach.
+    pub photos: Vec<Photo>,
+    /// Why there is no photo.
+    pub photo_missing: Option<String>,
+    /// Without angle brackets; the same in every try.
+    pub message_id: String,
+    /// The first mail of the incident, without angle brackets.
+    pub in_reply_to: Option<String>,
+}
+
+/// A photo with its bytes.
+#[derive(Debug, Clone)]
+pub struct Photo {
+    /// Its number.
+    pub id: PhotoId,
+    /// When it was taken.
+    pub taken: WallTime,
+    /// The picture.
+    pub jpeg: Arc<[u8]>,
+}
+
+/// It arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// What the server said.
+    pub reply: String,
+}
+
+/// It did not arrive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// Try again.
+    Temporary {
+        /// What went wrong, or the server's reply.
+        why: String,
+        /// Not sooner than this.
+        after: Option<Duration>,
+    },
+    /// Trying again is no use.
+    Permanent {
+        /// The server's reply.
+        why: String,
+    },
+}
+
+/// A call could not be placed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PlaceFailure {
+    /// Try again.
+    Temporary {
+        /// What went wrong.
+        why: String,
+        /// Not sooner than this.
+        after: Option<Duration>,
+    },
+    /// Trying again is no use.
+    Permanent {
+        /// The provider's message.
+        why: String,
+        /// The provider's code.
+        code: Option<u32>,
+    },
+    /// The request left and nothing came back: the call may have been placed.
+    Uncertain {
+        /// What went wrong.
+        why: String,
+    },
+}
+
+/// The provider's name for a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct CallSid(pub String);
+
+/// Where a call stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallStatus {
+    /// Queued, ringing, over, ...
+    pub progress: Progress,
+    /// A machine answered.
+    pub by_machine: bool,
+}
+
+/// The progress of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// Waits for its turn.
+    Queued,
+    /// Is being dialled.
+    Initiated,
+    /// It rings.
+    Ringing,
+    /// It has been answered.
+    InProgress,
+    /// It was answered, and is over.
+    Completed,
+    /// The line is busy.
+    Busy,
+    /// Nobody picked up.
+    NoAnswer,
+    /// It could not be put through.
+    Failed,
+    /// It was canceled.
+    Canceled,
+}
+
+/// The ways to people. Every future may be dropped half-way.
+pub trait Paths: Send + Sync + 'static {
+    /// An alarm mail will follow in a moment: make so many sessions ready.
+    fn prepare_email(&self, sessions: usize) -> impl Future<Output = ()> + Send;
+    /// A call will follow in a moment: make the connection ready.
+    fn prepare_phone(&self) -> impl Future<Output = ()> + Send;
+    /// A photo: from memory if it is there, else from disk; `None` if it is gone.
+    fn photo(&self, id: PhotoId) -> impl Future<Output = Option<Photo>> + Send;
+    /// Mails the contact of this name.
+    fn email(
+        &self,
+        contact: &str,
+        mail: &Outgoing,
+    ) -> impl Future<Output = Result<Delivered, Failure>> + Send;
+    /// Sends to the webhook of this name.
+    fn webhook(
+        &self,
+        name: &str,
+        message: &Outgoing,
+    ) -> impl Future<Output = Result<Delivered, Failure>> + Send;
+    /// Calls this number and speaks.
+    fn place(
+        &self,
+        number: &str,
+        spoken: &Outgoing,
+    ) -> impl Future<Output = Result<CallSid, PlaceFailure>> + Send;
+    /// The latest call to this number since then.
+    fn find(
+        &self,
+        number: &str,
+        since: WallTime,
+    ) -> impl Future<Output = Result<Option<CallSid>, Failure>> + Send;
+    /// Where the call stands.
+    fn status(&self, call: &CallSid) -> impl Future<Output = Result<CallStatus, Failure>> + Send;
+    /// Ends the call, ringing or not.
+    fn cancel(&self, call: &CallSid) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+/// What the outbox writes down.
+pub trait Store: Send + Sync + 'static {
+    /// Commits all of it together, whether or not the receipt is waited for. Never blocks.
+    fn commit(&self, update: Update) -> Receipt;
+}
+
+/// Resolves when it is decided: `true`, it is on disk.
+pub type Receipt = Pin<Box<dyn Future<Output = bool> + Send>>;
+
+/// Things to be committed together.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Update {
+    /// Rows that changed.
+    pub messages: Vec<Row>,
+    /// Lines of history.
+    pub records: Vec<(Option<IncidentId>, Record)>,
+    /// Paths proven just now: `email`, `phone`, `webhook:NAME`.
+    pub proven: Vec<String>,
+}
+
+impl Update {
+    /// There is nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.records.is_empty() && self.proven.is_empty()
+    }
+}
+
+/// A message as the store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its number.
+    pub id: u64,
+    /// Its incident.
+    pub incident: Option<IncidentId>,
+    /// `email`, `phone`, `webhook`.
+    pub channel: &'static str,
+    /// A contact's or webhook's name; empty for the phone, whose ladder has many.
+    pub to: String,
+    /// Not delivered and not given up.
+    pub waiting: bool,
+    /// All of it: [`Message::from_body`](super::Message::from_body) reads it.
+    pub body: String,
+}
