@@ -1,5 +1,7 @@
 //! NodeMCUs on real pseudo-terminals: what the cable, the node and the kernel do to us.
 
+#![allow(clippy::unwrap_used)] // A test ends where something is not as it was made.
+
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
