@@ -1,0 +1,95 @@
+//! How the broker is connected to: address, login, TLS, last will.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rumqttc::{LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::BuilderVerifierExt;
+use secrecy::ExposeSecret;
+
+use crate::config::Mqtt;
+
+use super::Broker;
+use super::state::Names;
+
+/// Seconds between signs of life on a quiet connection.
+const KEEP_ALIVE: u16 = 30;
+
+/// Why the broker cannot be spoken to at all.
+#[derive(Debug, thiserror::Error)]
+pub enum MqttError {
+    /// The roots cannot be read.
+    #[error("reading the certificates of [mqtt] ca-file {path}: {error}")]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: pem::Error,
+    },
+    /// TLS cannot be set up.
+    #[error("setting up TLS for the MQTT broker: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// Everything about the connection. Sessions are clean: nothing queued up is acted on late.
+pub(super) fn options(mqtt: &Mqtt, names: &Names) -> Result<MqttOptions, MqttError> {
+    let broker = (mqtt.host.as_str(), mqtt.port);
+    let mut options = MqttOptions::new(format!("asfaleia-{}", names.id), broker);
+    options.set_keep_alive(KEEP_ALIVE);
+    options.set_clean_session(true);
+    options.set_max_packet_size(Broker::LARGEST, Broker::LARGEST);
+    options.set_last_will(LastWill::new(
+        names.availability.as_str(),
+        "offline",
+        QoS::AtLeastOnce,
+        true,
+    ));
+    if let Some(login) = &mqtt.login {
+        let password = login.password.expose_secret().as_bytes().to_vec();
+        options.set_credentials(login.username.as_str(), password);
+    }
+    if mqtt.tls || mqtt.ca_file.is_some() {
+        let tls = tls(mqtt.ca_file.as_deref())?;
+        options.set_transport(Transport::Tls(TlsConfiguration::Rustls(Arc::new(tls))));
+    }
+    Ok(options)
+}
+
+fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, MqttError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let Some(path) = ca_file else {
+        return Ok(builder.with_platform_verifier()?.with_no_client_auth());
+    };
+    let in_file = |error| MqttError::CaFile {
+        path: path.to_owned(),
+        error,
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(in_file)? {
+        roots.add(certificate.map_err(in_file)?)?;
+    }
+    if roots.is_empty() {
+        return Err(in_file(pem::Error::NoItemsFound));
+    }
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ca_file_that_holds_no_certificate_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let missing = file.path().with_extension("missing");
+        for path in [file.path(), &missing] {
+            let error = tls(Some(path)).unwrap_err().to_string();
+            assert!(error.contains(&path.display().to_string()), "{error}");
+        }
+    }
+}
