@@ -121,7 +121,7 @@ pub(super) fn nearest<'a>(wrong: &str, allowed: &[&'a str]) -> Option<&'a str> {
         .iter()
         .map(|word| (distance(&wrong, word), *word))
         .min()
-        .filter(|(distance, word)| *distance <= (word.len() / 3).max(1))
+        .filter(|(distance, word)| *distance <= word.len().div_ceil(3))
         .map(|(_, word)| word)
 }
 

@@ -1,5 +1,6 @@
 //! A file -> a [`Config`], or everything that is wrong with it.
 
+use std::ops::Range;
 use std::path::Path;
 
 use serde_json::Value;
@@ -70,6 +71,12 @@ pub fn parse(text: &str, file_name: &str, depth: Depth) -> Result<Loaded, Reject
     let mut check = Check::new(&written, &secrets);
     let config = check.config();
     let (found, warnings) = (check.errors, check.warnings);
+    // What was read without one of its parts may look wrong for that alone.
+    let broken = |whole: &Range<usize>| {
+        let inside = |part: &Range<usize>| whole.start <= part.start && part.end <= whole.end;
+        written.findings.iter().any(|(part, ..)| inside(part))
+    };
+    let found = found.into_iter().filter(|(span, ..)| !broken(span));
     let errors = written.findings.iter().cloned().chain(found).collect();
     let errors = diagnostics(Severity::Error, file_name, text, errors);
     let warnings = diagnostics(Severity::Warning, file_name, text, warnings);

@@ -6,6 +6,7 @@
 
 mod change;
 mod check;
+mod choice;
 mod diagnostic;
 mod load;
 mod parse;
@@ -13,6 +14,8 @@ mod pending;
 mod policy;
 mod raw;
 mod raw_people;
+#[cfg(test)]
+mod refusals;
 mod secrets;
 mod units;
 mod values;

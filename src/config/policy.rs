@@ -61,7 +61,7 @@ impl Config {
                 })
             })
             .collect();
-        (!rungs.is_empty()).then(|| PhonePolicy {
+        (!rungs.is_empty()).then_some(PhonePolicy {
             rungs,
             rounds: phone.rounds,
             ack_time: phone.ack_time,

@@ -4,10 +4,9 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
+use super::choice::{Choice, GpioLine, WordOr};
 use super::raw_people::{RawAccess, RawContact, RawEmail, RawMqtt, RawPhone, RawWeb, RawWebhook};
-use super::values::{
-    At, Choice, GpioLine, HttpUrl, Identifier, Name, Pointer, Size, Time, Topic, UsbId, WordOr,
-};
+use super::values::{At, HttpUrl, Identifier, Name, Pointer, Size, Time, Topic, UsbId};
 use crate::alarm::{Entry, Held, Mode, SensorKind};
 
 /// A key that may be left out, with its place when it is there.
@@ -146,9 +145,11 @@ pub(super) struct RawSensor {
     /// After power-on it is not trusted for so long. Default: 60s for motion, 3m for gas, else 0s.
     pub(super) warm_up: Maybe<Time>,
     /// The modes it takes part in. Default: all three. Gas, tamper and panic always count.
+    #[serde(default)]
     #[schemars(schema_with = "modes")]
     pub(super) modes: Maybe<Vec<Mode>>,
     /// What its trigger does while armed. Default: instant.
+    #[serde(default)]
     #[schemars(schema_with = "entries")]
     pub(super) entry: Maybe<Entry>,
     /// Active for so long before it counts. Default: 0s.

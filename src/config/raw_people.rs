@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::choice::{Choice, GpioLine, WordOr};
 use super::raw::{Maybe, RawActive, RawBias};
-use super::values::{
-    At, Choice, GpioLine, HttpUrl, MailAddress, Name, PhoneNumber, Template, Time, WordOr,
-};
+use super::values::{At, HttpUrl, MailAddress, Name, PhoneNumber, Template, Time};
 
 /// The mail server.
 #[derive(Debug, Deserialize, JsonSchema)]

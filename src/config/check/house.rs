@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::{Check, HOUR, MINUTE, SECOND, level};
 use crate::alarm::SensorKind;
+use crate::config::choice::{Choice, GpioLine, WordOr};
 use crate::config::raw::{Maybe, RawActive, RawBuzzer, RawCamera, RawCameraSource, RawExhaust};
-use crate::config::values::{At, Choice, GpioLine, WordOr};
+use crate::config::values::At;
 use crate::config::{Camera, CameraDevice, Exhaust, GpioBackend, OutputLine};
 
 impl Check<'_> {

@@ -1,20 +1,23 @@
 //! The sections as written -> the [`Config`], with everything that is wrong in what they mean.
 
+mod access;
 mod house;
 mod net;
 mod people;
 mod sensors;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::choice::GpioLine;
 use super::parse::{Finding, Written};
 use super::raw::{Maybe, RawActive, RawBackend, RawBias, RawFile, RawOnBoot};
 use super::secrets::Secrets;
 use super::units::write_duration;
-use super::values::{At, GpioLine, Time};
+use super::values::{At, Time};
 use super::{
     Active, Bias, Config, Gpio, GpioBackend, InputLine, Line, Messages, OnBoot, Panel, Site, Store,
 };
