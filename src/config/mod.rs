@@ -1,6 +1,28 @@
 //! The configuration: TOML as written -> a [`Config`] that cannot be wrong.
 //!
 //! Everything below has been checked once, when it was read; the rest of the program trusts it.
+//! The way there: `parse` (form, section by section) -> `check` (meaning, across sections), with
+//! every finding on the way in a [`Diagnostic`].
+
+mod change;
+mod check;
+mod choice;
+mod diagnostic;
+mod load;
+mod parse;
+mod pending;
+mod policy;
+mod raw;
+mod raw_people;
+#[cfg(test)]
+mod refusals;
+mod secrets;
+mod units;
+mod values;
+
+pub use diagnostic::{Diagnostic, Rejected, Severity};
+pub use load::{Depth, Loaded, load, parse, schema};
+pub use pending::not_built_yet;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,0 +1,226 @@
+//! What a new configuration takes away: applied only while the panel is disarmed.
+
+use std::time::Duration;
+
+use super::units::write_duration;
+use super::{Access, Config, Factor, Grant, Sensor};
+
+impl Config {
+    /// What `newer` removes, or makes easier for an intruder: a sentence each. Empty: it can be
+    /// applied at any time.
+    pub fn loosens(&self, newer: &Config) -> Vec<String> {
+        let mut found = Vec::new();
+        for sensor in &self.sensors {
+            match newer.sensors.iter().find(|other| other.name == sensor.name) {
+                None => found.push(format!("the sensor \"{}\" is gone", sensor.name)),
+                Some(other) => sensor_loosens(sensor, other, &mut found),
+            }
+        }
+        let mut changed = |sentence: &str, was: Duration, is: Duration, looser: bool| {
+            if looser {
+                found.push(format!(
+                    "{sentence}: {}, was {}",
+                    write_duration(is),
+                    write_duration(was)
+                ));
+            }
+        };
+        let (was, is) = (&self.panel, &newer.panel);
+        changed(
+            "the entry delay is longer",
+            was.entry_delay,
+            is.entry_delay,
+            is.entry_delay > was.entry_delay,
+        );
+        changed(
+            "the exit delay is longer",
+            was.exit_delay,
+            is.exit_delay,
+            is.exit_delay > was.exit_delay,
+        );
+        changed(
+            "the siren is shorter",
+            was.siren_time,
+            is.siren_time,
+            is.siren_time < was.siren_time,
+        );
+        self.outputs_gone(newer, &mut found);
+        self.contacts_gone(newer, &mut found);
+        access_loosens(self.access.as_ref(), newer.access.as_ref(), &mut found);
+        found
+    }
+
+    fn outputs_gone(&self, newer: &Config, found: &mut Vec<String>) {
+        for (was, is, what) in [
+            (self.buzzer.is_some(), newer.buzzer.is_some(), "the buzzer"),
+            (
+                self.exhaust.is_some(),
+                newer.exhaust.is_some(),
+                "the exhaust fan",
+            ),
+            (self.camera.is_some(), newer.camera.is_some(), "the camera"),
+            (
+                self.email.is_some(),
+                newer.email.is_some(),
+                "the mail server",
+            ),
+            (
+                self.phone.is_some(),
+                newer.phone.is_some(),
+                "the telephone service",
+            ),
+            (self.mqtt.is_some(), newer.mqtt.is_some(), "the MQTT broker"),
+        ] {
+            if was && !is {
+                found.push(format!("{what} is gone"));
+            }
+        }
+        for hook in &self.webhooks {
+            if !newer.webhooks.iter().any(|other| other.name == hook.name) {
+                found.push(format!("the webhook \"{}\" is gone", hook.name));
+            }
+        }
+    }
+
+    fn contacts_gone(&self, newer: &Config, found: &mut Vec<String>) {
+        for contact in &self.contacts {
+            let name = &contact.name;
+            let Some(other) = newer.contacts.iter().find(|other| other.name == *name) else {
+                found.push(format!("the contact \"{name}\" is gone"));
+                continue;
+            };
+            if contact.email.is_some() && other.email.is_none() {
+                found.push(format!("\"{name}\" gets no mail any more"));
+            }
+            if contact.phone.is_some() && other.phone.is_none() {
+                found.push(format!("\"{name}\" is not called any more"));
+            }
+            if contact.duress != other.duress {
+                found.push(format!(
+                    "\"{name}\" hears of other alarms than before (duress)"
+                ));
+            }
+        }
+    }
+}
+
+fn sensor_loosens(was: &Sensor, is: &Sensor, found: &mut Vec<String>) {
+    let name = &was.name;
+    let mut say = |sentence: String| found.push(format!("the sensor \"{name}\" {sentence}"));
+    if was.kind != is.kind {
+        say(format!(
+            "is of another kind: {}, was {}",
+            is.kind.word(),
+            was.kind.word()
+        ));
+    }
+    if was.source != is.source {
+        say("has another source".to_owned());
+    }
+    for mode in was.modes.iter().filter(|mode| !is.modes.contains(mode)) {
+        say(format!("does not take part in {} any more", mode.word()));
+    }
+    if was.entry != is.entry && was.entry == crate::alarm::Entry::Instant {
+        say("is not instant any more".to_owned());
+    } else if was.entry != is.entry && is.entry == crate::alarm::Entry::Delayed {
+        say("is always delayed now".to_owned());
+    }
+    if is.soak && !was.soak {
+        say("is on trial (soak): it never alarms".to_owned());
+    }
+    for (what, before, after) in [
+        ("hold", was.hold, is.hold),
+        ("cooldown", was.cooldown, is.cooldown),
+        ("warm-up", was.warm_up, is.warm_up),
+        (
+            "silent-after",
+            was.silent_after.unwrap_or_default(),
+            is.silent_after.unwrap_or_default(),
+        ),
+        (
+            "unwatched-call-after",
+            was.unwatched_call_after,
+            is.unwatched_call_after,
+        ),
+    ] {
+        if after > before {
+            say(format!(
+                "has a longer {what}: {}, was {}",
+                write_duration(after),
+                write_duration(before)
+            ));
+        }
+    }
+    if is.pulses > was.pulses || (is.pulses > 1 && is.within < was.within) {
+        say("needs more pulses, or the same in less time".to_owned());
+    }
+    // 0 is no limit.
+    if is.max_triggers != 0 && (was.max_triggers == 0 || is.max_triggers < was.max_triggers) {
+        say(format!(
+            "is inhibited sooner: after {} incidents",
+            is.max_triggers
+        ));
+    }
+    let held_before = was
+        .confirm
+        .as_ref()
+        .map(|confirm| confirm.holds_back.as_slice())
+        .unwrap_or_default();
+    let held_now = is
+        .confirm
+        .as_ref()
+        .map(|confirm| confirm.holds_back.as_slice())
+        .unwrap_or_default();
+    if held_now.iter().any(|held| !held_before.contains(held)) {
+        say("holds more back until it is confirmed".to_owned());
+    } else if !held_now.is_empty() && was.confirm != is.confirm {
+        say("is confirmed by other sensors, or in another time".to_owned());
+    }
+}
+
+fn access_loosens(was: Option<&Access>, is: Option<&Access>, found: &mut Vec<String>) {
+    // Nobody is let in without a section, so there is nothing to loosen by taking it away.
+    let Some(is) = is else { return };
+    let Some(was) = was else {
+        found.push("access is possible now: [access] is new".to_owned());
+        return;
+    };
+    let words = |set: &[Factor]| {
+        let words: Vec<&str> = set.iter().copied().map(factor_word).collect();
+        words.join(" and ")
+    };
+    for set in &is.require {
+        // As strict as before only if some earlier way asked for no more than this one does.
+        let stricter = was
+            .require
+            .iter()
+            .any(|before| before.iter().all(|factor| set.contains(factor)));
+        if !stricter {
+            found.push(format!("{} is enough for access now", words(set)));
+        }
+    }
+    if was.grant != is.grant && is.grant != Grant::Pause {
+        found.push("access grants something else".to_owned());
+    }
+    if is.within > was.within {
+        found.push("the factors of access may lie further apart".to_owned());
+    }
+    if is.pause_for > was.pause_for {
+        found.push(format!(
+            "a pause is longer: {}, was {}",
+            write_duration(is.pause_for),
+            write_duration(was.pause_for)
+        ));
+    }
+    if was.face != is.face || was.finger != is.finger {
+        found.push("faces or fingers come from elsewhere".to_owned());
+    }
+}
+
+fn factor_word(factor: Factor) -> &'static str {
+    match factor {
+        Factor::Face => "a face",
+        Factor::Finger => "a finger",
+        Factor::Pin => "a PIN",
+    }
+}

@@ -1,0 +1,75 @@
+//! What can be written in a configuration already and is not built yet.
+
+use super::{CameraDevice, Config, FaceInput, FingerInput, GpioBackend, Source};
+
+/// Parts of this configuration that are not built yet, a sentence each. `check` warns of them,
+/// `run` must refuse them.
+pub fn not_built_yet(config: &Config) -> Vec<String> {
+    parts(config)
+        .into_iter()
+        .map(|(_, sentence)| sentence)
+        .collect()
+}
+
+/// The same, with the keys that ask for them.
+pub(super) fn parts(config: &Config) -> Vec<(&'static [&'static str], String)> {
+    let mut parts: Vec<(&'static [&'static str], String)> = Vec::new();
+    let backend = match config.gpio.backend {
+        GpioBackend::GpioChip => Some("gpiochip"),
+        GpioBackend::Rppal => Some("rppal"),
+        GpioBackend::Simulated => None,
+    };
+    if let Some(backend) = backend.filter(|_| has_wires(config)) {
+        let sentence = format!(
+            "real GPIO lines (backend \"{backend}\") are not built yet; backend = \"simulated\" is"
+        );
+        parts.push((&["gpio", "backend"], sentence));
+    }
+    match config.camera.as_ref().map(|camera| &camera.device) {
+        Some(CameraDevice::Auto | CameraDevice::Path(_)) => parts.push((
+            &["camera", "device"],
+            "webcams are not built yet; \"simulated\", { command } and { url } are".to_owned(),
+        )),
+        Some(CameraDevice::Simulated | CameraDevice::Command(_) | CameraDevice::Url(_)) | None => {}
+    }
+    if config.access.is_some() {
+        parts.push((
+            &["access"],
+            "access by face, finger and PIN is not built yet".to_owned(),
+        ));
+    }
+    if let Some(web) = &config.web
+        && (web.tls.is_some() || !web.listen.ip().is_loopback())
+    {
+        let key: &[&str] = if web.tls.is_some() {
+            &["web", "tls"]
+        } else {
+            &["web", "listen"]
+        };
+        parts.push((
+            key,
+            "the dashboard beyond loopback, with its login, is not built yet".to_owned(),
+        ));
+    }
+    parts
+}
+
+fn has_wires(config: &Config) -> bool {
+    let access = config.access.as_ref();
+    config
+        .sensors
+        .iter()
+        .any(|sensor| matches!(sensor.source, Source::Gpio(_)))
+        || config
+            .buzzer
+            .as_ref()
+            .is_some_and(|buzzer| buzzer.line.is_some())
+        || config
+            .exhaust
+            .as_ref()
+            .is_some_and(|exhaust| exhaust.output.line.is_some())
+        || access.is_some_and(|access| {
+            matches!(access.face, Some(FaceInput::Gpio(_)))
+                || matches!(access.finger, Some(FingerInput::Gpio(_)))
+        })
+}

@@ -1,0 +1,95 @@
+//! The configuration in the alarm's own terms.
+
+use std::time::Duration;
+
+use super::{Config, Sensor, Source};
+use crate::alarm::{ExhaustPolicy, PanelPolicy, PhonePolicy, Policy, PowerOn, Rung, SensorPolicy};
+
+/// An alarm mail leaves without a photo after this long (the contract fixes it).
+const PHOTO_WAIT: Duration = Duration::from_secs(5);
+
+/// At most one mail of troubles in this time (the contract fixes it).
+const TROUBLE_MAIL_EVERY: Duration = Duration::from_secs(3_600);
+
+/// Without `[access]` nobody is recognised; a pause by command is as long as the original's.
+const PAUSE_FOR: Duration = Duration::from_secs(30);
+
+/// Without `[email]` no mail follows another; the rhythm of webhooks is the same.
+const FOLLOW_UP: Duration = Duration::from_secs(60);
+
+impl Config {
+    /// What the alarm needs to know of it.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            panel: PanelPolicy {
+                exit_delay: self.panel.exit_delay,
+                entry_delay: self.panel.entry_delay,
+                siren_time: self.panel.siren_time,
+                clear_after: self.panel.clear_after,
+                pause_for: self
+                    .access
+                    .as_ref()
+                    .map_or(PAUSE_FOR, |access| access.pause_for),
+            },
+            sensors: self.sensors.iter().map(sensor).collect(),
+            exhaust: self.exhaust.as_ref().map(|exhaust| ExhaustPolicy {
+                run_on: exhaust.run_on,
+                max_run: exhaust.max_run,
+            }),
+            phone: self.phone_policy(),
+            burst: self.camera.as_ref().map_or(0, |camera| camera.burst),
+            photo_wait: PHOTO_WAIT,
+            follow_up: self
+                .email
+                .as_ref()
+                .map_or(FOLLOW_UP, |email| email.follow_up),
+            trouble_mail_every: TROUBLE_MAIL_EVERY,
+        }
+    }
+
+    fn phone_policy(&self) -> Option<PhonePolicy> {
+        let phone = self.phone.as_ref()?;
+        // Contacts marked for duress hear of silent alarms only.
+        let rungs: Vec<Rung> = self
+            .contacts
+            .iter()
+            .filter(|contact| !contact.duress)
+            .filter_map(|contact| {
+                Some(Rung {
+                    contact: contact.name.clone(),
+                    number: contact.phone.clone()?,
+                })
+            })
+            .collect();
+        (!rungs.is_empty()).then_some(PhonePolicy {
+            rungs,
+            rounds: phone.rounds,
+            ack_time: phone.ack_time,
+            ladder_every: phone.ladder_every,
+            gas_again_every: phone.gas_again_every,
+        })
+    }
+}
+
+fn sensor(sensor: &Sensor) -> SensorPolicy {
+    SensorPolicy {
+        name: sensor.name.clone(),
+        kind: sensor.kind,
+        modes: sensor.modes.clone(),
+        entry: sensor.entry,
+        hold: sensor.hold,
+        pulses: sensor.pulses,
+        within: sensor.within,
+        cooldown: sensor.cooldown,
+        max_triggers: sensor.max_triggers,
+        confirm: sensor.confirm.clone(),
+        soak: sensor.soak,
+        warm_up: sensor.warm_up,
+        power_on: match sensor.source {
+            Source::Gpio(_) => PowerOn::Boot,
+            Source::NodeMcu { .. } | Source::Mqtt(_) | Source::Simulated => PowerOn::FirstReading,
+        },
+        silent_after: sensor.silent_after,
+        unwatched_call_after: sensor.unwatched_call_after,
+    }
+}
