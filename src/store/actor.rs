@@ -111,7 +111,8 @@ impl Drop for StoreActor {
 }
 
 impl StoreHandle {
-    /// Hands over a batch. Never waits for the disk, nor for memory: see [`BATCHES_KEPT`].
+    /// Hands over a batch. Never waits for the disk. While commits fail or hang, the newest 4,096
+    /// batches are kept whole; of older ones, all but their lines of history.
     pub fn commit(&self, batch: Batch) -> Receipt {
         self.shared.hand_over(Some(batch))
     }
@@ -307,7 +308,11 @@ impl Shared {
 }
 
 impl Queue {
+    /// Keeps memory bounded however long the disk hangs.
     fn shorten(&mut self) {
+        if self.waiters.len() > BATCHES_KEPT {
+            self.waiters.retain(|waiter| !waiter.is_closed());
+        }
         while self.batches.len() > BATCHES_KEPT {
             let oldest = self.batches.pop_front();
             let (Some(mut oldest), Some(next)) = (oldest, self.batches.front_mut()) else {

@@ -82,12 +82,17 @@ fn kind_of(error: &rusqlite::Error) -> StoreFailure {
     let rusqlite::Error::SqliteFailure(failure, _) = error else {
         return StoreFailure::Corrupt;
     };
+    // The index of the log could not grow: that is how a full disk shows when opening.
+    if failure.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE {
+        return StoreFailure::Full;
+    }
     match failure.code {
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreFailure::Corrupt,
         // "no such table" and the like: the schema is not ours, whatever its version says.
         ErrorCode::Unknown => StoreFailure::Corrupt,
         ErrorCode::DiskFull => StoreFailure::Full,
         ErrorCode::ReadOnly
+        | ErrorCode::CannotOpen
         | ErrorCode::PermissionDenied
         | ErrorCode::AuthorizationForStatementDenied => StoreFailure::ReadOnly,
         _ => StoreFailure::Device,

@@ -200,3 +200,45 @@ impl Store {
         self.link = Link::Open(connection);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[test]
+    fn a_full_disk_fails_the_commit_whole_and_says_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = SystemClock::shared();
+        let mut store = Store::open(dir.path(), clock.clone()).store;
+        let armed = Batch {
+            state: Some("\"armed\"".to_owned()),
+            ..Batch::new(Stamp::now(&*clock))
+        };
+        store.commit(std::slice::from_ref(&armed)).unwrap();
+        let limit = |store: &Store, pages: i64| {
+            let Link::Open(connection) = &store.link else {
+                panic!("{:?}", store.failure());
+            };
+            let sql = format!("PRAGMA max_page_count = {pages}");
+            connection.query_row(&sql, [], |_| Ok(())).unwrap();
+        };
+        limit(&store, 1);
+        let large = Batch {
+            state: Some("\"pending\"".to_owned()),
+            config: Some("x".repeat(100_000)),
+            ..Batch::new(Stamp::now(&*clock))
+        };
+
+        let error = store.commit(std::slice::from_ref(&large)).unwrap_err();
+
+        assert_eq!(error.kind, StoreFailure::Full);
+        assert!(error.to_string().contains("free some space"), "{error}");
+        let Found::Restored(saved) = Store::open(dir.path(), clock.clone()).found else {
+            panic!("the state is there");
+        };
+        assert_eq!(Some(saved.state), armed.state);
+        limit(&store, 1_000_000);
+        store.commit(&[large]).unwrap();
+    }
+}

@@ -138,7 +138,7 @@ pub(super) fn open_frozen(path: &Path) -> Result<Connection, StoreError> {
             other => uri.push_str(&format!("%{other:02X}")),
         }
     }
-    uri.push_str("?mode=ro&nolock=1");
+    uri.push_str("?mode=ro&vfs=unix-none");
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
         | OpenFlags::SQLITE_OPEN_URI
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;

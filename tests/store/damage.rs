@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use asfaleia::store::{Found, History, NextIds, StoreFailure};
+use asfaleia::store::{Found, History, StoreFailure};
 
 use super::*;
 
@@ -123,7 +123,7 @@ fn a_damaged_store_that_never_was_in_use_is_fresh() {
     fs::write(dir.path().join("asfaleia.db"), vec![0x5a; 8_192]).unwrap();
     let opened = open(dir.path(), &TestClock::new("one", 100, MORNING));
     assert_eq!(opened.found, Found::Fresh);
-    assert_eq!(opened.next, NextIds { ..opened.next });
+    assert_eq!(opened.next.event, EventId(1));
     assert!(dir.path().join("asfaleia.db.corrupt-1").exists());
 }
 

@@ -1,5 +1,10 @@
 //! The store over real files: what survives, what is refused, what goes.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests may, and clippy sees none in the helpers here"
+)]
+
 mod actor;
 mod damage;
 mod fixture;
