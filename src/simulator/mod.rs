@@ -2,6 +2,7 @@
 //!
 //! The peers are real ones: SMTP, HTTP and serial bytes flow. What breaks them is [`Faults`].
 
+mod call;
 mod faults;
 mod listening;
 mod mail;

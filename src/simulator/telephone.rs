@@ -1,6 +1,4 @@
 //! A telephone service on loopback that speaks as much of Twilio's API as asfaleia uses.
-//!
-//! A call lives on the clock: what has become of it is worked out when somebody asks.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -20,6 +18,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::call::{Answer, Call, MOST_RINGING, RINGING, spoken, starts};
 use super::faults::{FaultSet, Faults, PhoneFault};
 use super::listening::{bind, bind_again, until};
 use crate::clock;
@@ -71,43 +70,12 @@ impl TelephoneService {
 }
 
 const MOST_CALLS: usize = 200;
-/// A placed call is in the queue for so long ...
-const QUEUED: Duration = Duration::from_millis(200);
-/// ... then rings until it is answered or found busy ...
-const RINGING: Duration = Duration::from_secs(1);
-/// ... and is listened to.
-const TALKING: Duration = Duration::from_secs(3);
-/// Who does not answer lets it ring for the call's `Timeout`, but a rehearsal need not wait longer.
-const MOST_RINGING: Duration = Duration::from_secs(5);
-
 struct Exchange {
     account_sid: String,
     /// As basic authentication has it: name, colon, password.
     login: String,
     faults: watch::Receiver<FaultSet>,
     calls: Mutex<VecDeque<Call>>,
-}
-
-struct Call {
-    sid: String,
-    to: String,
-    from: String,
-    words: String,
-    placed: Instant,
-    placed_at: Timestamp,
-    received_ns: u64,
-    /// How long it rings, and what follows.
-    rings: Duration,
-    answer: Answer,
-    machine_detection: bool,
-    hung_up: Option<(Instant, &'static str)>,
-}
-
-#[derive(Clone, Copy)]
-enum Answer {
-    Talks,
-    Busy,
-    Never,
 }
 
 impl Exchange {
@@ -117,70 +85,6 @@ impl Exchange {
 
     fn fault(&self) -> Option<PhoneFault> {
         self.faults.borrow().at_phone()
-    }
-}
-
-impl Call {
-    fn status(&self) -> &'static str {
-        if let Some((_, status)) = self.hung_up {
-            return status;
-        }
-        let age = self.placed.elapsed();
-        let answered = QUEUED + self.rings;
-        if age < QUEUED {
-            "queued"
-        } else if age < answered {
-            "ringing"
-        } else {
-            match self.answer {
-                Answer::Talks if age < answered + TALKING => "in-progress",
-                Answer::Talks => "completed",
-                Answer::Busy => "busy",
-                Answer::Never => "no-answer",
-            }
-        }
-    }
-
-    /// `Status=completed` ends a call at any time; one that nobody took yet is `canceled`.
-    fn hang_up(&mut self) {
-        let becomes = match self.status() {
-            "queued" | "ringing" => "canceled",
-            "in-progress" => "completed",
-            _ => return,
-        };
-        self.hung_up = Some((Instant::now(), becomes));
-    }
-
-    /// Whole seconds that somebody listened.
-    fn duration(&self) -> Option<u64> {
-        if self.status() != "completed" {
-            return None;
-        }
-        let ended = self.hung_up.map_or(TALKING, |(at, _)| {
-            at.duration_since(self.placed)
-                .saturating_sub(QUEUED + self.rings)
-        });
-        Some(ended.as_secs())
-    }
-
-    fn json(&self, account_sid: &str) -> Value {
-        let status = self.status();
-        let at = jiff::fmt::rfc2822::to_string(&self.placed_at.to_zoned(jiff::tz::TimeZone::UTC));
-        let at = at.expect("the years of a simulation fit RFC 2822");
-        let talked = matches!(status, "in-progress" | "completed");
-        json!({
-            "sid": self.sid,
-            "account_sid": account_sid,
-            "to": self.to,
-            "from": self.from,
-            "status": status,
-            "direction": "outbound-api",
-            "date_created": at,
-            "start_time": (status != "queued").then_some(&at),
-            "duration": self.duration().map(|seconds| seconds.to_string()),
-            "answered_by": (self.machine_detection && talked).then_some("human"),
-            "uri": format!("/2010-04-01/Accounts/{account_sid}/Calls/{}.json", self.sid),
-        })
     }
 }
 
@@ -387,42 +291,10 @@ fn with_call(exchange: &Exchange, sid: &str, change: impl FnOnce(&mut Call)) -> 
     }
 }
 
-/// `StartTime=`, `StartTime>=`, `StartTime<=`, each with a date or a whole timestamp.
-fn starts(placed: Timestamp, relation: &str, value: &str) -> bool {
-    let (placed, value) = match value.parse::<Timestamp>() {
-        Ok(_) => (placed.to_string(), value),
-        Err(_) => (placed.strftime("%Y-%m-%d").to_string(), value),
-    };
-    // Both are written from the year down, in UTC.
-    match relation.trim_end_matches('=') {
-        ">" => placed.as_str() >= value,
-        "<" => placed.as_str() <= value,
-        _ => placed == value,
-    }
-}
-
 fn is_number(number: &str) -> bool {
     number.strip_prefix('+').is_some_and(|digits| {
         (7..=15).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_digit())
     })
-}
-
-/// What the voice says, once: the text of the first `<Say>`.
-fn spoken(twiml: &str) -> String {
-    let said = twiml
-        .split_once("<Say")
-        .and_then(|(_, rest)| rest.split_once('>'))
-        .and_then(|(_, rest)| rest.split_once("</Say>"))
-        .map_or("", |(said, _)| said);
-    // The ampersand last: `&amp;lt;` is the text `&lt;`.
-    said.replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&quot;", "\"")
-        .replace("&apos;", "'")
-        .replace("&#39;", "'")
-        .replace("&amp;", "&")
-        .trim()
-        .to_owned()
 }
 
 /// Twilio's form of an error.
@@ -434,32 +306,4 @@ fn refusal(status: StatusCode, code: u32, message: &str) -> Response {
         "status": status.as_u16(),
     });
     (status, Json(body)).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_words_are_what_is_said_once() {
-        let twiml = "<Response><Say voice=\"alice\">Tom &amp; Anna&apos;s &amp;lt;hall&amp;gt;</Say>\
-                     <Pause length=\"1\"/><Say>again</Say></Response>";
-        assert_eq!(spoken(twiml), "Tom & Anna's &lt;hall&gt;");
-        assert_eq!(spoken("<Response><Hangup/></Response>"), "");
-    }
-
-    #[test]
-    fn a_call_is_found_by_the_day_or_the_moment_it_was_placed() {
-        let placed: Timestamp = "2026-11-23T10:18:07Z".parse().unwrap();
-        for (relation, value, found) in [
-            (">=", "2026-11-23", true),
-            (">", "2026-11-24", false),
-            ("", "2026-11-23", true),
-            ("<=", "2026-11-22", false),
-            (">=", "2026-11-23T10:18:00Z", true),
-            (">=", "2026-11-23T10:18:08Z", false),
-        ] {
-            assert_eq!(starts(placed, relation, value), found, "{relation} {value}");
-        }
-    }
 }
