@@ -146,7 +146,12 @@ impl<H: Hands> Panel<H> {
 
         let stamp = Stamp::now(&*self.clock);
         let photo = taken.and_then(|(incident, photo)| self.hands.photo(incident, photo));
-        self.hand_over(&mut actions, &stamp, photo, reply.map(|reply| (reply, answer)));
+        self.hand_over(
+            &mut actions,
+            &stamp,
+            photo,
+            reply.map(|reply| (reply, answer)),
+        );
         self.actions = actions;
 
         let status = self.alarm.status();
@@ -219,8 +224,7 @@ impl<H: Hands> Panel<H> {
             },
         };
         // Its records go out with this turn's.
-        self.alarm
-            .step(event, self.clock.boot(), &mut self.actions);
+        self.alarm.step(event, self.clock.boot(), &mut self.actions);
     }
 
     fn hand_over(
@@ -231,7 +235,7 @@ impl<H: Hands> Panel<H> {
         reply: Option<(Reply, Answer)>,
     ) {
         actions.append(&mut self.actions);
-        let mut batch = Batch::at(stamp.clone());
+        let mut batch = Batch::new(stamp.clone());
         let mut rows = Vec::new();
         let mut attached = Vec::new();
         batch.photos.extend(photo);

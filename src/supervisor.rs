@@ -80,7 +80,6 @@ where
             match timeout(WELL_AFTER, &mut running).await {
                 Ok(ended) => ended,
                 Err(_) => {
-                    failed = false;
                     inbox.send(Event::TroubleCleared {
                         code: TroubleCode::TaskFailed,
                         subject: name.to_owned(),

@@ -119,7 +119,8 @@ impl AddressBook {
             | Action::Record { .. }
             | Action::Attach { .. }
             | Action::StopCalls { .. }
-            | Action::TryOutput(_) => Vec::new(),
+            | Action::SaveRecording(_)
+            | Action::TryCamera => Vec::new(),
         }
     }
 

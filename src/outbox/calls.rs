@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use super::queue::Outbox;
-use super::{
-    CallSid, CallStatus, Changes, Failure, Job, Message, PlaceFailure, Progress, Recipient, Start,
-    corrected,
-};
+use super::{Changes, Job, Message, Recipient, Start, corrected};
 use crate::alarm::{CallEnd, End, Event, IncidentId, Ladder, Refusal, Rung, Step, TroubleCode};
 use crate::clock::{Stamp, WallTime};
+use crate::notify::{CallSid, CallStatus, Failure, PlaceFailure, Progress};
 
 /// A call is looked up so long after its request got lost: the provider needs a moment to list it.
 const LOOK_UP_AFTER: Duration = Duration::from_secs(2);

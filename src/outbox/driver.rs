@@ -13,12 +13,13 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::{
-    CallSid, Changes, Channels, Failure, Job, Message, Outbox, Outcome, Outgoing, Paths,
-    PlaceFailure, Receipt, Recipient, Start, Store, Waiting, corrected,
+    Changes, Channels, Job, Message, Outbox, Outcome, Paths, Receipt, Recipient, Start, Store,
+    Waiting, corrected,
 };
 use crate::alarm::{BootTime, End, IncidentId, PhotoId};
 use crate::clock::{SharedClock, Stamp};
 use crate::inbox::Inbox;
+use crate::notify::{CallSid, Failure, Outgoing, PlaceFailure};
 
 /// A store that is slower than this after the trigger is not waited for.
 const STORE_MAY_TAKE: Duration = Duration::from_millis(20);

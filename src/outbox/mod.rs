@@ -13,16 +13,14 @@ mod queue;
 
 pub use address::{AddressBook, Channels, Threads};
 pub use driver::{Command, Parts, run};
-pub use paths::{
-    CallSid, CallStatus, Delivered, Failure, Outgoing, Paths, Photo, PlaceFailure, Progress,
-    Receipt, Row, Store, Update,
-};
+pub use paths::{Paths, Receipt, Row, Store, Update};
 pub use queue::{Changes, Job, Outbox, Outcome, Start, Waiting};
 
 use serde::{Deserialize, Serialize};
 
 use crate::alarm::{About, BootTime, IncidentId, Ladder, Notice, PhotoId};
 use crate::clock::{Stamp, WallTime};
+use crate::notify::CallSid;
 
 /// One thing to tell one recipient (or, by phone, one after the other), until it is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

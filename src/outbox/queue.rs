@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{
-    CallSid, CallStatus, Channels, Delivered, Failure, Message, PlaceFailure, Recipient, Update,
-};
+use super::{Channels, Message, Recipient, Update};
 use crate::alarm::{BootTime, Event, IncidentId, PhotoId, Record, Rung, TroubleCode};
 use crate::clock::{Stamp, WallTime};
+use crate::notify::{CallSid, CallStatus, Delivered, Failure, PlaceFailure};
 
 /// Deliveries under way at once. Calls, and the first try of what is urgent, are not held up.
 const AT_ONCE: usize = 16;

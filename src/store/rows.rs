@@ -58,6 +58,19 @@ impl Batch {
         }
     }
 
+    /// There is nothing to commit.
+    pub fn is_empty(&self) -> bool {
+        self.state.is_none()
+            && self.incidents.is_empty()
+            && self.events.is_empty()
+            && self.messages.is_empty()
+            && self.photos.is_empty()
+            && self.recordings.is_empty()
+            && self.proven.is_empty()
+            && self.config.is_none()
+            && !self.sign_of_life
+    }
+
     /// What this batch and a later one leave behind, as one. Lines of history are given up (a
     /// batch has one time for all of them); returns how many.
     pub(super) fn absorb(&mut self, later: Batch) -> usize {

@@ -99,6 +99,8 @@ fn every_message_has_its_subject_and_its_sentences() {
                 kind: IncidentKind::Gas,
                 lasted_seconds: 754,
                 triggers: 1,
+                untold: vec![(\"hall\".into(), 2)],
+                still_open: vec![\"front door\".into()],
             },
             "Home: all clear: gas over after 12 min",
             "The gas alarm is over at 02:13:07: all is quiet after 12 min and 1 trigger.",

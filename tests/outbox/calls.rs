@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use asfaleia::alarm::{Event, IncidentId, TroubleCode};
 use asfaleia::clock::Stamp;
-use asfaleia::outbox::{CallSid, Command, Message, PlaceFailure, Progress};
+use asfaleia::notify::{CallSid, PlaceFailure, Progress};
+use asfaleia::outbox::{Command, Message};
 
 use crate::world::{Answer, BOOT, DAY, INCIDENT, Seen, WALL, World, book, call, later};
 

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use asfaleia::alarm::{Action, BootTime, Event, Notice, PhotoId, TroubleCode};
 use asfaleia::clock::{Stamp, WallTime};
+use asfaleia::notify::Failure;
 use asfaleia::outbox::{
-    AddressBook, Changes, Channels, Failure, Job, Message, Outbox, Outcome, Recipient, Start,
+    AddressBook, Changes, Channels, Job, Message, Outbox, Outcome, Recipient, Start,
 };
 
 use crate::world::{

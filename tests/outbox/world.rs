@@ -11,9 +11,12 @@ use asfaleia::alarm::{
 };
 use asfaleia::clock::{Clock, SharedClock, Stamp, WallTime};
 use asfaleia::inbox::{Inbox, Letter};
+use asfaleia::notify::{
+    CallSid, CallStatus, Delivered, Failure, Outgoing, Photo, PlaceFailure, Progress,
+};
 use asfaleia::outbox::{
-    AddressBook, CallSid, CallStatus, Channels, Command, Delivered, Failure, Outbox, Outgoing,
-    Parts, Paths, Photo, PlaceFailure, Progress, Receipt, Store, Threads, Update, Waiting, run,
+    AddressBook, Channels, Command, Outbox, Parts, Paths, Receipt, Store, Threads, Update, Waiting,
+    run,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -65,6 +68,8 @@ pub(crate) fn all_clear(happened: BootTime) -> Notice {
             kind: IncidentKind::Intrusion,
             lasted_seconds: 60,
             triggers: 1,
+            untold: Vec::new(),
+            still_open: Vec::new(),
         },
         ..alarm(happened)
     }

@@ -58,12 +58,27 @@ impl Words<'_> {
                 kind,
                 lasted_seconds,
                 triggers,
-            } => vec![format!(
-                "The {} alarm is over{at}: all is quiet after {} and {}.",
-                word(*kind),
-                lasting(*lasted_seconds),
-                number(*triggers, "trigger"),
-            )],
+                untold,
+                still_open,
+            } => {
+                let mut story = vec![format!(
+                    "The {} alarm is over{at}: all is quiet after {} and {}.",
+                    word(*kind),
+                    lasting(*lasted_seconds),
+                    number(*triggers, "trigger"),
+                )];
+                if !untold.is_empty() {
+                    story.push(format!("Triggers since the last message: {}.", counted(untold)));
+                }
+                if !still_open.is_empty() {
+                    let names: Vec<&str> = still_open.iter().map(|name| name.as_str()).collect();
+                    story.push(format!(
+                        "Still open, and taking no part until closed: {}.",
+                        names.join(", ")
+                    ));
+                }
+                story
+            }
             About::Disarmed { paused: false, .. } => {
                 vec![format!("The alarm was {}.", self.title())]
             }
