@@ -99,11 +99,13 @@ fn every_message_has_its_subject_and_its_sentences() {
                 kind: IncidentKind::Gas,
                 lasted_seconds: 754,
                 triggers: 1,
-                untold: vec![(\"hall\".into(), 2)],
-                still_open: vec![\"front door\".into()],
+                untold: vec![("hall".into(), 2)],
+                still_open: vec!["front door".into()],
             },
             "Home: all clear: gas over after 12 min",
-            "The gas alarm is over at 02:13:07: all is quiet after 12 min and 1 trigger.",
+            "The gas alarm is over at 02:13:07: all is quiet after 12 min and 1 trigger. Triggers \
+             since the last message: hall 2. Still open, and taking no part until closed: front \
+             door.",
         ),
         (
             About::Disarmed {
