@@ -383,8 +383,9 @@ fn a_cable_that_is_pulled_comes_back_under_another_name() {
     house.expect_cleared();
     assert!(house.next_of("kitchen gas", true).found);
 
-    drop(far);
+    // The name first: another test's cable may get its number at once.
     house.unname_usb("ttyUSB0");
+    drop(far);
     house.expect_gone();
 
     let far = FarEnd::plug_in();
@@ -445,6 +446,18 @@ fn twins_with_the_same_usb_ids_are_told_apart_by_what_they_say() {
 }
 
 #[test]
+fn a_port_that_never_speaks_is_given_up_for_its_twin() {
+    let house = House::new();
+    let (mute, far) = (FarEnd::plug_in(), FarEnd::plug_in());
+    house.name_usb("ttyUSB0", &mute);
+    house.name_usb("ttyUSB1", &far);
+    house.watch("kitchen", usb());
+    far.say("kitchen", 1, true);
+    house.expect_cleared();
+    assert!(house.next_of("kitchen gas", true).found);
+}
+
+#[test]
 fn another_nodes_line_on_a_named_port_is_said_and_never_acted_on() {
     let house = House::new();
     let far = FarEnd::plug_in();
@@ -479,7 +492,9 @@ fn a_port_is_ours_alone() {
 fn a_cable_that_hangs_up_does_not_make_the_task_spin() {
     let house = House::new();
     let far = FarEnd::plug_in();
-    let node = house.node("kitchen", path(&far.path));
+    let name = house.root.path().join("by-id");
+    symlink(&far.path, &name).unwrap();
+    let node = house.node("kitchen", path(&name));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     // A thread of its own, so that its processor time is the task's and nobody else's.
     let task = std::thread::spawn(move || {
@@ -499,6 +514,7 @@ fn a_cable_that_hangs_up_does_not_make_the_task_spin() {
     far.say("kitchen", 1, false);
     house.expect_cleared();
     house.next_of("kitchen gas", false);
+    fs::remove_file(name).unwrap();
     drop(far);
     house.expect_gone();
     let silence = house.letters.recv_timeout(Duration::from_secs(1));

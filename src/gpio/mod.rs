@@ -4,6 +4,7 @@
 //! edges with their times rather than as levels to poll: embedded-hal's traits know no timestamp,
 //! no bias and no device that goes away.
 
+mod debounce;
 pub mod simulated;
 
 use crate::alarm::BootTime;

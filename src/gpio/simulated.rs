@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
 
 use crate::alarm::BootTime;
 use crate::clock::{SharedClock, monotonic_nanos};
 use crate::config::{Active, InputLine, Line, OutputLine};
 
+use super::debounce::Debounced;
 use super::{Board, Edge, GpioError, OutputPin, Signal, Sink, Watch};
 
 /// The board. Clones are the same board.
@@ -167,7 +167,7 @@ fn watch(
 ) {
     let now = clock.boot();
     for (input, debounced) in &inputs {
-        sink(Signal::Found(edge(input, debounced.active, now)));
+        sink(Signal::Found(edge(input, debounced.active(), now)));
     }
     loop {
         let due = inputs.iter().filter_map(|(_, line)| line.due()).min();
@@ -219,47 +219,10 @@ fn edge(input: &InputLine, active: bool, at: BootTime) -> Edge {
     }
 }
 
-/// One line as the kernel debounces it: a change counts once it has stayed, from that moment on.
-#[derive(Debug)]
-struct Debounced {
-    time: Duration,
-    /// As reported.
-    active: bool,
-    /// The level turned away from `active` then, and has stayed there.
-    turned: Option<BootTime>,
-}
-
-impl Debounced {
-    fn new(time: Duration, active: bool) -> Self {
-        Debounced {
-            time,
-            active,
-            turned: None,
-        }
-    }
-
-    fn level(&mut self, active: bool, at: BootTime) {
-        if active == self.active {
-            self.turned = None;
-        } else {
-            self.turned.get_or_insert(at);
-        }
-    }
-
-    fn due(&self) -> Option<BootTime> {
-        self.turned.map(|turned| turned + self.time)
-    }
-
-    fn settle(&mut self, now: BootTime) -> Option<(bool, BootTime)> {
-        let due = self.due().filter(|due| *due <= now)?;
-        self.turned = None;
-        self.active = !self.active;
-        Some((self.active, due))
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::clock::SystemClock;
     use crate::config::Bias;
@@ -310,22 +273,6 @@ mod tests {
             levels(&receiver, 3),
             [(true, true), (true, false), (true, false)]
         );
-    }
-
-    #[test]
-    fn a_pulse_shorter_than_the_debounce_is_noise_and_one_as_long_is_not() {
-        let at = BootTime::from_millis;
-        let mut line = Debounced::new(Duration::from_millis(20), false);
-        line.level(true, at(100));
-        assert_eq!(line.settle(at(119)), None);
-        line.level(false, at(119));
-        assert_eq!(line.due(), None);
-
-        line.level(true, at(200));
-        line.level(true, at(210));
-        assert_eq!(line.due(), Some(at(220)));
-        assert_eq!(line.settle(at(500)), Some((true, at(220))));
-        assert_eq!(line.settle(at(501)), None);
     }
 
     #[test]

@@ -358,8 +358,10 @@ impl Shared {
 
 /// Waits for a connection.
 async fn session(link: &mut watch::Receiver<Link>) -> Link {
-    match link.wait_for(|link| matches!(link, Link::Up { .. })).await {
-        Ok(link) => link.clone(),
+    let up = link.wait_for(|link| matches!(link, Link::Up { .. })).await;
+    // No reference is held while waiting: the task must be able to move between threads.
+    match up.map(|link| link.clone()) {
+        Ok(link) => link,
         // The sender is a field of who waits.
         Err(_) => std::future::pending().await,
     }
