@@ -355,3 +355,23 @@ fn a_missing_file_is_an_error_that_names_it() {
     assert!(refused.to_string().contains("/nowhere/asfaleia.toml"));
     assert!(refused.to_string().contains("--config FILE"));
 }
+
+proptest::proptest! {
+    /// Whatever an editor leaves behind is accepted or refused with a place, never a crash.
+    #[test]
+    fn a_damaged_file_is_refused_with_its_place_and_never_a_crash(
+        at in 0usize..6_000, cut in 0usize..40, put in "[\\[\\]{}=\"#\n a-zé0-9.,-]{0,12}"
+    ) {
+        let text = include_str!("../config/classic.toml");
+        let boundary = |at: usize| (0..=at.min(text.len())).rev().find(|i| text.is_char_boundary(*i)).unwrap();
+        let (start, end) = (boundary(at % text.len()), boundary(at % text.len() + cut));
+        let damaged = format!("{}{put}{}", &text[..start], &text[end..]);
+        if let Err(rejected) = config::parse(&damaged, "a.toml", Depth::Shape) {
+            proptest::prop_assert!(!rejected.diagnostics.is_empty());
+            let lines = damaged.lines().count() + 1;
+            for finding in rejected.diagnostics {
+                proptest::prop_assert!((1..=lines).contains(&finding.line), "{}", finding);
+            }
+        }
+    }
+}

@@ -224,3 +224,107 @@ fn factor_word(factor: Factor) -> &'static str {
         Factor::Pin => "a PIN",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Depth, parse};
+    use super::*;
+
+    const HOUSE: &str = r#"
+[panel]
+entry-delay = "20s"
+[[sensor]]
+name = "hall"
+kind = "motion"
+simulated = true
+[[sensor]]
+name = "door"
+kind = "contact"
+simulated = true
+entry = "follower"
+[buzzer]
+simulated = true
+[exhaust]
+simulated = true
+[email]
+host = "localhost"
+from = "a@b.c"
+[phone]
+account-sid = "AC1"
+auth-token-file = "/x"
+from = "+15005550006"
+[[contact]]
+name = "Anna"
+email = "a@b.c"
+phone = "+302101234567"
+[access]
+require = [["face", "finger"]]
+face = { gpio = 24 }
+finger = { gpio = 21 }
+"#;
+
+    fn house(text: &str) -> Config {
+        parse(text, "house.toml", Depth::Shape)
+            .unwrap_or_else(|why| panic!("{why}"))
+            .config
+    }
+
+    #[test]
+    #[rustfmt::skip]
+    fn what_weakens_the_house_is_named_and_the_way_back_is_free() {
+        for (from, to, sentence) in [
+            ("[[sensor]]\nname = \"hall\"\nkind = \"motion\"\nsimulated = true\n", "", "the sensor \"hall\" is gone"),
+            ("kind = \"motion\"", "kind = \"motion\"\nmodes = [\"away\", \"night\"]", "does not take part in home"),
+            ("kind = \"motion\"", "kind = \"motion\"\nsoak = true", "on trial"),
+            ("kind = \"motion\"", "kind = \"motion\"\nhold = \"2s\"", "longer hold: 2s, was 0s"),
+            ("kind = \"motion\"", "kind = \"motion\"\ncooldown = \"5s\"", "longer cooldown"),
+            ("kind = \"motion\"", "kind = \"motion\"\npulses = 2", "more pulses"),
+            ("kind = \"motion\"", "kind = \"motion\"\nmax-triggers = 2", "sooner: after 2"),
+            ("kind = \"motion\"", "kind = \"motion\"\nentry = \"delayed\"", "not instant"),
+            ("entry = \"follower\"", "entry = \"delayed\"", "always delayed"),
+            ("kind = \"motion\"", "kind = \"motion\"\nconfirm-with = { sensors = [\"door\"], holds-back = [\"phone\"] }", "holds more back"),
+            ("\"20s\"", "\"40s\"", "entry delay is longer: 40s, was 20s"),
+            ("[panel]", "[panel]\nsiren-time = \"1m\"", "siren is shorter: 1m, was 3m"),
+            ("[buzzer]\nsimulated = true\n", "", "the buzzer is gone"),
+            ("[exhaust]\nsimulated = true\n", "", "the exhaust fan is gone"),
+            ("[email]\nhost = \"localhost\"\nfrom = \"a@b.c\"\n", "", "the mail server is gone"),
+            ("\nemail = \"a@b.c\"\nphone", "\nphone", "\"Anna\" gets no mail"),
+            ("phone = \"+302101234567\"\n", "", "\"Anna\" is not called"),
+            ("name = \"Anna\"", "name = \"Anna\"\nduress = true", "(duress)"),
+            ("name = \"Anna\"", "name = \"Ben\"", "the contact \"Anna\" is gone"),
+            ("[[\"face\", \"finger\"]]", "[[\"face\", \"finger\"], [\"pin\"]]", "a PIN is enough"),
+            ("[[\"face\", \"finger\"]]", "[[\"finger\"]]", "a finger is enough"),
+            ("[access]", "[access]\ngrant = \"toggle\"", "grants something else"),
+            ("[access]", "[access]\nwithin = \"60s\"", "further apart"),
+            ("finger = { gpio = 21 }", "finger = { gpio = 20 }", "come from elsewhere"),
+        ] {
+            assert!(HOUSE.contains(from), "{from}");
+            let (strong, weak) = (house(HOUSE), house(&HOUSE.replacen(from, to, 1)));
+            let said = strong.loosens(&weak);
+            assert_eq!(said.len(), 1, "{to}: {said:?}");
+            assert!(said[0].contains(sentence), "{sentence}: {said:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_and_a_stricter_house_can_be_applied_at_any_time() {
+        let was = house(HOUSE);
+        assert!(was.loosens(&was).is_empty());
+        let stricter = HOUSE
+            .replace("\"20s\"", "\"10s\"")
+            .replace("entry = \"follower\"", "entry = \"instant\"")
+            .replace(
+                "[[\"face\", \"finger\"]]",
+                "[[\"face\", \"finger\", \"pin\"]]",
+            )
+            + "[[sensor]]\nname = \"new\"\nkind = \"beam\"\nsimulated = true\n";
+        assert_eq!(was.loosens(&house(&stricter)), Vec::<String>::new());
+    }
+
+    #[test]
+    fn access_that_was_not_there_loosens_and_its_removal_does_not() {
+        let without = house(HOUSE.split("[access]").next().unwrap());
+        assert_eq!(without.loosens(&house(HOUSE)).len(), 1);
+        assert!(house(HOUSE).loosens(&without).is_empty());
+    }
+}

@@ -93,3 +93,56 @@ fn sensor(sensor: &Sensor) -> SensorPolicy {
         unwatched_call_after: sensor.unwatched_call_after,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Depth, parse};
+    use super::*;
+
+    fn policy(text: &str) -> Policy {
+        parse(text, "house.toml", Depth::Shape)
+            .unwrap_or_else(|why| panic!("{why}"))
+            .config
+            .policy()
+    }
+
+    #[test]
+    fn the_ladder_has_those_with_a_telephone_in_their_order_and_none_marked_for_duress() {
+        let phone =
+            "[phone]\naccount-sid = \"AC1\"\nauth-token-file = \"/x\"\nfrom = \"+15005550006\"\n";
+        let contact = |name: &str, rest: &str| format!("[[contact]]\nname = \"{name}\"\n{rest}\n");
+        let ben = contact("Ben", "phone = \"+302101234567\"");
+        let mia = contact("Mia", "email = \"m@b.c\"");
+        let eve = contact("Eve", "phone = \"+302101234568\"\nduress = true");
+        let anna = contact("Anna", "phone = \"+302101234569\"");
+        let rungs = policy(&format!("{phone}{ben}{mia}{eve}{anna}"))
+            .phone
+            .unwrap()
+            .rungs;
+        let names: Vec<_> = rungs.iter().map(|rung| rung.contact.as_str()).collect();
+        assert_eq!(names, ["Ben", "Anna"]);
+        assert_eq!(policy(&format!("{phone}{mia}{eve}")).phone, None);
+        assert_eq!(policy(&ben).phone, None);
+    }
+
+    #[test]
+    fn only_a_wire_is_powered_with_the_pi_and_what_is_simulated_never_warms_up() {
+        let text = "[mqtt]\n[[sensor]]\nname = \"wire\"\nkind = \"gas\"\ngpio = 5\n\
+            [[sensor]]\nname = \"topic\"\nkind = \"gas\"\nmqtt = { topic = \"t\" }\n\
+            [[sensor]]\nname = \"none\"\nkind = \"gas\"\nsimulated = true\nwarm-up = \"9m\"\n";
+        let seen = |text: &str| -> Vec<(PowerOn, u64)> {
+            let sensors = policy(text).sensors;
+            sensors
+                .iter()
+                .map(|sensor| (sensor.power_on, sensor.warm_up.as_secs()))
+                .collect()
+        };
+        use PowerOn::{Boot, FirstReading};
+        assert_eq!(
+            seen(text),
+            [(Boot, 180), (FirstReading, 180), (FirstReading, 0)]
+        );
+        let simulated = format!("[gpio]\nbackend = \"simulated\"\n{text}");
+        assert_eq!(seen(&simulated)[0], (Boot, 0));
+    }
+}

@@ -64,7 +64,7 @@ pub(super) struct RawPhone {
     /// How often the ladder of contacts is climbed, 1 to 10. Default: 2.
     #[schemars(range(min = 1, max = 10))]
     pub(super) rounds: Maybe<u32>,
-    /// How long it rings, 5 s to 10 min. Default: 30s.
+    /// How long it rings, 1 s to 10 min. Default: 30s.
     pub(super) ring_time: Maybe<Time>,
     /// Nobody acknowledged so long after a call ended: the next rung. Default: 2m.
     pub(super) ack_time: Maybe<Time>,

@@ -96,7 +96,7 @@ fn words_and_values_of_a_wrong_form_are_refused() {
         case(format!("{SENSOR}gpio = «54»"), "there is no GPIO 54", "0 to 53"),
         case(format!("{SENSOR}gpio = «-1»"), "there is no GPIO -1", "BCM"),
         case(format!("{SENSOR}gpio = «true»"), "boolean `true`", "\"GPIO18\""),
-        case(format!("{SENSOR}simulated = true\nmodes = «[\"awya\"]»"), "unknown word `awya`", "away"),
+        case(format!("{SENSOR}simulated = true\nmodes = [«\"awya\"»]"), "unknown word `awya`", "away"),
         case("«[[sensor]]»\nname = \"a\"\nsimulated = true", "`kind` is missing", "add `kind"),
         case("«[sensor]»\nname = \"a\"", "map", "a sequence"),
         case("[camera]\ndevice = «3»", "integer `3`", "\"auto\""),
