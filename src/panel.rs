@@ -11,13 +11,13 @@ use tracing::error;
 
 use crate::actuators::{Buzzer, Exhaust};
 use crate::alarm::{
-    Action, Alarm, Answer, BootTime, Durable, Event, IncidentId, PhotoId, Status, Trouble,
+    Action, Alarm, Answer, BootTime, Durable, Event, IncidentId, PhotoId, Record, Status, Trouble,
     TroubleCode,
 };
 use crate::clock::{SharedClock, Stamp};
 use crate::inbox::{Letter, Reply};
-use crate::outbox::{AddressBook, Channels, Message, Threads};
-use crate::store::{Batch, EventId, EventRow, MessageRow, PhotoRow};
+use crate::outbox::{AddressBook, Channels, Message, Row, Threads};
+use crate::store::{Batch, MessageRow, PhotoRow};
 
 /// Does what the panel hands over. Never blocks, never fails: what goes wrong comes back as an
 /// event.
@@ -28,16 +28,37 @@ pub trait Hands {
     fn try_camera(&mut self);
     /// What is known of a photo that was taken.
     fn photo(&self, incident: IncidentId, photo: PhotoId) -> Option<PhotoRow>;
-    /// Commit this, then deliver these rows (or after 20 ms, if the card is slow).
-    fn hand_over(&mut self, batch: Batch, rows: Vec<Message>, reply: Option<(Reply, Answer)>);
-    /// Nothing to commit: answer at once.
-    fn answer(&mut self, reply: Reply, answer: Answer);
+    /// Commit this, then deliver the messages and answer (or after 20 ms, if the card is slow).
+    fn hand_over(&mut self, handover: Handover);
     /// A photo for the mails that wait for one.
     fn attach(&mut self, incident: IncidentId, photo: Result<PhotoId, String>);
     /// Stop calling.
     fn stop_calls(&mut self, incident: Option<IncidentId>);
     /// The panel as it is now.
-    fn show(&mut self, status: Status, at: &Stamp);
+    fn show(&mut self, status: Status);
+    /// After [`Event::PolicyChanged`]: what else the new configuration changes for the panel.
+    fn reconfigured(&mut self) -> Option<Reconfigured>;
+}
+
+/// What one turn leaves to be written down, delivered and answered.
+#[derive(Debug)]
+pub struct Handover {
+    /// Everything but lines of history, which get their numbers when they are written.
+    pub batch: Batch,
+    /// Lines of history.
+    pub records: Vec<(Option<IncidentId>, Record)>,
+    /// Messages; their rows are in the batch.
+    pub messages: Vec<Message>,
+    /// Who waits for what became of the event.
+    pub reply: Option<(Reply, Answer)>,
+}
+
+/// What a new configuration changes for the panel besides its policy.
+pub struct Reconfigured {
+    /// Who is told.
+    pub channels: Channels,
+    /// New output lines, if those have changed.
+    pub lines: Option<Lines>,
 }
 
 /// What the store keeps of the panel, as JSON.
@@ -62,7 +83,6 @@ pub struct Panel<H> {
     alarm: Alarm,
     lines: Lines,
     book: AddressBook,
-    next_event: EventId,
     saved: SavedState,
     shown: Option<Status>,
     clock: SharedClock,
@@ -76,7 +96,6 @@ impl<H: Hands> Panel<H> {
         alarm: Alarm,
         lines: Lines,
         book: AddressBook,
-        next_event: EventId,
         clock: SharedClock,
         hands: H,
     ) -> Self {
@@ -88,7 +107,6 @@ impl<H: Hands> Panel<H> {
             alarm,
             lines,
             book,
-            next_event,
             shown: None,
             clock,
             hands,
@@ -140,9 +158,13 @@ impl<H: Hands> Panel<H> {
             Event::PhotoTaken { incident, photo } => Some((incident, photo)),
             _ => None,
         };
+        let new_policy = matches!(event, Event::PolicyChanged(_));
         let mut actions = std::mem::take(&mut self.actions);
         let answer = self.alarm.step(event, at, &mut actions);
         self.switch_outputs(&actions);
+        if new_policy {
+            self.reconfigure();
+        }
 
         let stamp = Stamp::now(&*self.clock);
         let photo = taken.and_then(|(incident, photo)| self.hands.photo(incident, photo));
@@ -156,14 +178,24 @@ impl<H: Hands> Panel<H> {
 
         let status = self.alarm.status();
         if self.shown.as_ref() != Some(&status) {
-            self.hands.show(status.clone(), &stamp);
+            self.hands.show(status.clone());
             self.shown = Some(status);
         }
     }
 
-    /// The owner changed who is told, and how.
-    pub fn reconfigure(&mut self, channels: Channels) {
+    fn reconfigure(&mut self) {
+        let Some(Reconfigured { channels, lines }) = self.hands.reconfigured() else {
+            return;
+        };
         self.book.reconfigure(channels);
+        if let Some(lines) = lines {
+            self.lines = lines;
+            let status = self.alarm.status();
+            self.switch_outputs(&[
+                Action::Exhaust(status.exhaust),
+                Action::Buzzer(status.buzzer_pattern),
+            ]);
+        }
     }
 
     fn switch_outputs(&mut self, actions: &[Action]) {
@@ -236,26 +268,20 @@ impl<H: Hands> Panel<H> {
     ) {
         actions.append(&mut self.actions);
         let mut batch = Batch::new(stamp.clone());
-        let mut rows = Vec::new();
+        let mut records = Vec::new();
+        let mut messages = Vec::new();
         let mut attached = Vec::new();
         batch.photos.extend(photo);
         for action in actions.drain(..) {
             match action {
                 Action::Send(_) | Action::Call { .. } => {
-                    rows.extend(self.book.rows(&action, stamp));
+                    messages.extend(self.book.rows(&action, stamp));
                 }
                 Action::Save(incident) => {
                     batch.incidents.retain(|saved| saved.id != incident.id);
                     batch.incidents.push(incident);
                 }
-                Action::Record { incident, what } => {
-                    batch.events.push(EventRow {
-                        id: self.next_event,
-                        incident,
-                        what,
-                    });
-                    self.next_event = EventId(self.next_event.0 + 1);
-                }
+                Action::Record { incident, what } => records.push((incident, what)),
                 Action::SaveRecording(recording) => {
                     let text = serde_json::to_string(&recording)
                         .expect("a recording is made of text, numbers and truth values");
@@ -270,7 +296,10 @@ impl<H: Hands> Panel<H> {
                 | Action::TryCamera => {}
             }
         }
-        batch.messages = rows.iter().map(|row| message_row(row, true)).collect();
+        batch.messages = messages
+            .iter()
+            .map(|it| message_row(it.row(true)))
+            .collect();
         if *self.alarm.durable() != self.saved.alarm || *self.book.threads() != self.saved.threads {
             self.saved.alarm = self.alarm.durable().clone();
             self.saved.threads = self.book.threads().clone();
@@ -278,10 +307,13 @@ impl<H: Hands> Panel<H> {
                 .expect("the state is made of maps with text keys, numbers and text");
             batch.state = Some(text);
         }
-        if !batch.is_empty() {
-            self.hands.hand_over(batch, rows, reply);
-        } else if let Some((reply, answer)) = reply {
-            self.hands.answer(reply, answer);
+        if !batch.is_empty() || !records.is_empty() || reply.is_some() {
+            self.hands.hand_over(Handover {
+                batch,
+                records,
+                messages,
+                reply,
+            });
         }
         for (incident, photo) in attached {
             self.hands.attach(incident, photo);
@@ -293,8 +325,7 @@ impl<H: Hands> Panel<H> {
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// The store's row of a message.
-pub fn message_row(message: &Message, waiting: bool) -> MessageRow {
-    let row = message.row(waiting);
+pub fn message_row(row: Row) -> MessageRow {
     MessageRow {
         id: row.id,
         incident: row.incident,

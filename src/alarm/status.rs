@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::action::Pattern;
 use super::event::Trouble;
 use super::incident::Incident;
 use super::policy::{Mode, SensorKind, SensorName};
@@ -25,6 +26,8 @@ pub struct Status {
     pub sensors: Vec<SensorStatus>,
     /// Something sounds until silenced or over (a chirp does not count).
     pub buzzer: bool,
+    /// What sounds.
+    pub buzzer_pattern: Option<Pattern>,
     /// The fan is wanted on.
     pub exhaust: bool,
     /// What lessens protection now.

@@ -837,6 +837,7 @@ impl Alarm {
                 .map(|sensor| self.sensor_status(sensor))
                 .collect(),
             buzzer: self.volatile.buzzer.is_some(),
+            buzzer_pattern: self.volatile.buzzer,
             exhaust: self.volatile.exhaust == Some(true),
             troubles: self.volatile.troubles.list(),
             walk_test: self.volatile.walk_test.is_some(),

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::Places;
 use super::exit::{Exit, Failed, Result};
-use super::pending as config;
+use crate::config;
 use config::{Depth, Diagnostic, Severity};
 
 /// `asfaleia check`

@@ -6,7 +6,6 @@ mod command;
 mod completions;
 mod events;
 pub mod exit;
-mod pending;
 mod replay;
 mod run;
 mod simulate;

@@ -399,7 +399,7 @@ pub struct Contact {
     pub email: Option<String>,
     /// E.164; never an emergency number.
     pub phone: Option<String>,
-    /// Reached by a silent alarm, and only such contacts are.
+    /// Reached by a silent alarm too, and then only such contacts are.
     pub duress: bool,
 }
 

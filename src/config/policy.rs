@@ -49,11 +49,9 @@ impl Config {
 
     fn phone_policy(&self) -> Option<PhonePolicy> {
         let phone = self.phone.as_ref()?;
-        // Contacts marked for duress hear of silent alarms only.
         let rungs: Vec<Rung> = self
             .contacts
             .iter()
-            .filter(|contact| !contact.duress)
             .filter_map(|contact| {
                 Some(Rung {
                     contact: contact.name.clone(),
@@ -107,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ladder_has_those_with_a_telephone_in_their_order_and_none_marked_for_duress() {
+    fn the_ladder_has_those_with_a_telephone_in_their_order() {
         let phone =
             "[phone]\naccount-sid = \"AC1\"\nauth-token-file = \"/x\"\nfrom = \"+15005550006\"\n";
         let contact = |name: &str, rest: &str| format!("[[contact]]\nname = \"{name}\"\n{rest}\n");
@@ -120,8 +118,8 @@ mod tests {
             .unwrap()
             .rungs;
         let names: Vec<_> = rungs.iter().map(|rung| rung.contact.as_str()).collect();
-        assert_eq!(names, ["Ben", "Anna"]);
-        assert_eq!(policy(&format!("{phone}{mia}{eve}")).phone, None);
+        assert_eq!(names, ["Ben", "Eve", "Anna"]);
+        assert_eq!(policy(&format!("{phone}{mia}")).phone, None);
         assert_eq!(policy(&ben).phone, None);
     }
 

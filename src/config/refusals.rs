@@ -315,7 +315,6 @@ fn what_is_merely_odd_is_a_warning_at_its_place() {
         ("[site]\n", 1, "nobody is told"),
         ("[site]\n[email]\nhost = \"localhost\"\nfrom = \"a@b.c\"\n", 2, "no contact has an email"),
         ("[[contact]]\nname = \"A\"\nphone = \"+302101234567\"\n", 3, "no telephone service"),
-        ("[[contact]]\nname = \"A\"\nemail = \"a@b.c\"\nduress = true\n", 2, "reaches nobody"),
         ("[[sensor]]\nname = \"p\"\nkind = \"panic\"\nsimulated = true\nmodes = [\"away\"]\n", 5, "every mode"),
         ("[[sensor]]\nname = \"p\"\nkind = \"beam\"\nsimulated = true\nsilent-after = \"5s\"\n", 5, "never silent"),
         ("[[sensor]]\nname = \"p\"\nkind = \"beam\"\nsimulated = true\nbias = \"none\"\n", 5, "`bias`"),

@@ -173,6 +173,7 @@ mod tests {
                 sensor("κήπος", SensorState::Soak),
             ],
             buzzer: false,
+            buzzer_pattern: None,
             exhaust: true,
             troubles: Vec::new(),
             walk_test: false,

@@ -231,10 +231,10 @@ fn fnv1a(text: &str) -> u32 {
     })
 }
 
-/// Who gets a mail: not those that only a silent alarm may reach.
+/// Who gets a mail.
 fn mailed(contacts: &[Contact]) -> Vec<String> {
     (contacts.iter())
-        .filter(|contact| contact.email.is_some() && !contact.duress)
+        .filter(|contact| contact.email.is_some())
         .map(|contact| contact.name.clone())
         .collect()
 }
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_for_silent_alarms_or_has_no_address_is_not_mailed() {
+    fn who_has_no_address_is_not_mailed() {
         let contact = |name: &str, email: Option<&str>, duress| Contact {
             name: name.into(),
             email: email.map(str::to_owned),
@@ -256,6 +256,6 @@ mod tests {
             contact("Bob", None, false),
             contact("the guard", Some("guard@example.org"), true),
         ];
-        assert_eq!(mailed(&contacts), ["Anna"]);
+        assert_eq!(mailed(&contacts), ["Anna", "the guard"]);
     }
 }

@@ -199,6 +199,7 @@ pub(crate) fn snapshot() -> Snapshot {
                 sensor("kitchen <gas>", SensorKind::Gas, SensorState::WarmingUp),
             ],
             buzzer: true,
+            buzzer_pattern: None,
             exhaust: false,
             troubles: vec![(
                 Trouble {

@@ -104,7 +104,7 @@ fn every_message_has_its_subject_and_its_sentences() {
             },
             "Home: all clear: gas over after 12 min",
             "The gas alarm is over at 02:13:07: all is quiet after 12 min and 1 trigger. Triggers \
-             since the last message: hall 2. Still open, and taking no part until closed: front \
+             since the last message: hall 2×. Still open, and taking no part until closed: front \
              door.",
         ),
         (

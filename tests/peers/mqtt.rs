@@ -307,6 +307,7 @@ fn config(mqtt: Mqtt) -> Config {
         ],
         nodemcus: Vec::new(),
         buzzer: None,
+        buzzer_pattern: None,
         exhaust: None,
         camera: None,
         email: None,

@@ -218,13 +218,6 @@ impl Check<'_> {
                 .map(|contact| (&contact.value.name.value.0, &contact.value.name.span)),
         );
         let contacts: Vec<Contact> = raw.iter().map(|contact| self.contact(contact)).collect();
-        if let (Some(first), true) = (raw.first(), contacts.iter().all(|contact| contact.duress)) {
-            self.warning(
-                &first.value.name.span,
-                "an ordinary alarm reaches nobody: every contact has duress = true",
-                "add a [[contact]] without it",
-            );
-        }
         contacts
     }
 
