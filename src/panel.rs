@@ -32,8 +32,8 @@ pub trait Hands {
     fn hand_over(&mut self, handover: Handover);
     /// A photo for the mails that wait for one.
     fn attach(&mut self, incident: IncidentId, photo: Result<PhotoId, String>);
-    /// Stop calling.
-    fn stop_calls(&mut self, incident: Option<IncidentId>);
+    /// Stop calling: somebody acknowledged, or the reason is gone.
+    fn stop_calls(&mut self, incident: Option<IncidentId>, acknowledged: bool);
     /// The panel as it is now.
     fn show(&mut self, status: Status);
     /// After [`Event::PolicyChanged`]: what else the new configuration changes for the panel.
@@ -288,7 +288,10 @@ impl<H: Hands> Panel<H> {
                     batch.recordings.push((recording.incident, text));
                 }
                 Action::Attach { incident, photo } => attached.push((incident, photo)),
-                Action::StopCalls { incident } => self.hands.stop_calls(incident),
+                Action::StopCalls {
+                    incident,
+                    acknowledged,
+                } => self.hands.stop_calls(incident, acknowledged),
                 Action::Buzzer(_)
                 | Action::Chirp(_)
                 | Action::Exhaust(_)

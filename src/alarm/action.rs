@@ -61,6 +61,8 @@ pub enum Action {
     StopCalls {
         /// Whose calls.
         incident: Option<IncidentId>,
+        /// Somebody acknowledged; otherwise the reason to call is gone.
+        acknowledged: bool,
     },
     /// To the store: what the sensors did around an incident.
     SaveRecording(Recording),

@@ -598,6 +598,7 @@ impl Alarm {
             Ending::Disarmed(by) | Ending::Paused(by) => {
                 out.push(Action::StopCalls {
                     incident: Some(open.incident.id),
+                    acknowledged: false,
                 });
                 (open.incident.acknowledged).get_or_insert_with(|| (by.clone(), now));
                 About::Disarmed {

@@ -673,10 +673,16 @@ impl Alarm {
             }
         }
         // A ladder for an unwatched sensor belongs to no incident.
-        out.push(Action::StopCalls { incident: None });
+        out.push(Action::StopCalls {
+            incident: None,
+            acknowledged: true,
+        });
         for incident in stopped {
             let id = incident.id;
-            out.push(Action::StopCalls { incident: Some(id) });
+            out.push(Action::StopCalls {
+                incident: Some(id),
+                acknowledged: true,
+            });
             out.push(Action::Save(incident));
             self.record(Some(id), Record::Acknowledged { by: by.clone() }, out);
         }

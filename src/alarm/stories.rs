@@ -383,7 +383,8 @@ fn disarming_stops_the_siren_and_the_calls_and_says_who_did_it() {
     house.command(Command::Disarm);
     assert!(house.did(&Action::Buzzer(None)));
     assert!(house.did(&Action::StopCalls {
-        incident: Some(incident)
+        incident: Some(incident),
+        acknowledged: false,
     }));
     let about = &house.mails().last().expect("a mail").about;
     assert!(
@@ -397,7 +398,8 @@ fn acknowledging_stops_the_calls_and_nothing_else() {
     house.reads("hall", true);
     house.command(Command::Acknowledge);
     assert!(house.did(&Action::StopCalls {
-        incident: Some(IncidentId(1))
+        incident: Some(IncidentId(1)),
+        acknowledged: true,
     }));
     assert_eq!(house.state(), "triggered");
     assert!(house.alarm.status().buzzer);

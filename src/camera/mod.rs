@@ -30,7 +30,8 @@ use trouble::OwnTrouble;
 /// The camera while it is in use. Dropped or [stopped](Camera::stop), no photo is taken any more.
 pub struct Camera {
     handle: CameraHandle,
-    threads: [JoinHandle<()>; 2],
+    taking: JoinHandle<PhotoId>,
+    writing: JoinHandle<()>,
 }
 
 /// Asks for photos. Cheap to clone; never blocks.
@@ -117,7 +118,8 @@ impl Camera {
                 inbox,
                 trouble,
             },
-            threads: [taking, writing],
+            taking,
+            writing,
         }
     }
 
@@ -128,14 +130,15 @@ impl Camera {
 
     /// Stops: what is due later is not taken, what was taken is written. Takes until the picture
     /// under way is there, at most as long as the camera's patience.
-    pub fn stop(self) {
+    /// Returns where the numbers of photos go on; `None` if its thread had panicked.
+    pub fn stop(self) -> Option<PhotoId> {
         // A send that waits: the queue is drained by a thread that is alive, or it has ended.
         let _ = self.handle.requests.send(Request::Stop);
-        for thread in self.threads {
-            if thread.join().is_err() {
-                tracing::error!("the camera's thread had panicked");
-            }
+        let next = self.taking.join();
+        if next.is_err() || self.writing.join().is_err() {
+            tracing::error!("the camera's thread had panicked");
         }
+        next.ok()
     }
 }
 
@@ -230,14 +233,15 @@ struct Photographer {
 }
 
 impl Photographer {
-    fn run(mut self, requests: &Receiver<Request>) {
+    /// Until it is stopped; returns where the numbers of photos go on.
+    fn run(mut self, requests: &Receiver<Request>) -> PhotoId {
         loop {
             let request = match self.next_due() {
                 None => requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(due) => requests.recv_timeout(self.now().until(due)),
             };
             match request {
-                Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return self.next,
                 Ok(Request::Burst {
                     incident,
                     count,

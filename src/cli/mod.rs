@@ -8,6 +8,7 @@ mod events;
 pub mod exit;
 mod replay;
 mod run;
+mod service;
 mod simulate;
 mod status;
 mod walk_test;

@@ -1,18 +1,126 @@
 //! `asfaleia run`: the service.
 
-use clap::Args;
+use std::net::TcpListener;
 
-use super::Places;
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, level_filters::LevelFilter, warn};
+
 use super::exit::{Exit, Failed, Result};
+use super::{Places, service};
+use crate::alarm::Durable;
+use crate::clock::SystemClock;
+use crate::config::{self, GpioBackend, Source};
+use crate::daemon::{self, Devices, Plan};
+use crate::simulator::SimulatedDevices;
+use crate::store::StoreOptions;
+use crate::supervisor::systemd;
+use crate::web::{self, ServiceKind, SocketError};
 
 /// `asfaleia run`
 #[derive(Debug, Clone, Args)]
-pub struct RunArgs {}
+pub struct RunArgs {
+    /// For tests and benches: every commit first takes so many milliseconds, as on a slow card
+    #[arg(long, value_name = "MS", hide = true)]
+    stall_store: Option<u64>,
+}
 
-/// The lead completes this: `crate::daemon`.
-pub(super) fn run(places: &Places, RunArgs {}: RunArgs) -> Result {
-    Err(Failed::new(
-        Exit::Unavailable,
-        format!("this build cannot run {}", places.config().display()),
-    ))
+pub(super) fn run(places: &Places, args: RunArgs) -> Result {
+    service::start_log(LevelFilter::INFO);
+    let clock = SystemClock::shared();
+    let file = places.config();
+    let chosen =
+        daemon::choose(&file, &clock).map_err(|rejected| Failed::new(Exit::Config, rejected))?;
+    let not_built = config::not_built_yet(&chosen.loaded.config);
+    if !not_built.is_empty() {
+        return Err(Failed::new(
+            Exit::Config,
+            format!(
+                "{}: not built yet: {}",
+                file.display(),
+                not_built.join("; ")
+            ),
+        ));
+    }
+    if let Some(rejected) = &chosen.rejected {
+        error!("{rejected}");
+        warn!("the last configuration that passed is in force");
+    }
+    for warning in &chosen.loaded.warnings {
+        warn!("{warning}");
+    }
+
+    let runtime = daemon::runtime().map_err(|error| Failed::new(Exit::OsErr, error))?;
+    runtime.block_on(async move {
+        let stop = CancellationToken::new();
+        service::stop_on_signals(stop.clone()).map_err(|error| Failed::new(Exit::OsErr, error))?;
+        let config = &chosen.loaded.config;
+        let listener = config.web.as_ref().and_then(|web| listen(web.listen));
+        let devices = devices(config);
+        let plan = Plan {
+            file: Some(file.clone()),
+            kind: ServiceKind::Run,
+            socket: socket(places)?,
+            listener,
+            devices,
+            first_state: Durable::default(),
+            store: StoreOptions {
+                stall: args.stall_store.map(std::time::Duration::from_millis),
+            },
+            chosen,
+        };
+        daemon::run(plan, clock, stop, |_| {
+            info!("watching");
+            systemd::ready("watching");
+        })
+        .await
+        .map_err(|error| Failed::new(Exit::Software, format!("{error:#}")))
+    })
+}
+
+/// The dashboard's port may be taken; that must not leave the house unwatched.
+fn listen(address: std::net::SocketAddr) -> Option<TcpListener> {
+    let listener = TcpListener::bind(address)
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
+    match listener {
+        Ok(listener) => Some(listener),
+        Err(error) => {
+            error!("listening on {address} for [web]: {error}; going on without it");
+            None
+        }
+    }
+}
+
+/// Where the socket cannot be made, the house is watched nevertheless. But two services would
+/// fight over the wires.
+fn socket(places: &Places) -> Result<Option<web::Socket>> {
+    let paths = match &places.socket {
+        Some(path) => vec![path.clone()],
+        None => web::usual_sockets(),
+    };
+    for path in paths {
+        match web::bind_socket(&path) {
+            Ok(socket) => return Ok(Some(socket)),
+            Err(error @ SocketError::InUse(_)) => {
+                return Err(Failed::new(Exit::Unavailable, error));
+            }
+            Err(error) if places.socket.is_some() => error!("{error}; going on without it"),
+            Err(_) => {}
+        }
+    }
+    if places.socket.is_none() {
+        error!("no directory for the socket: asfaleia's commands will not reach this service");
+    }
+    Ok(None)
+}
+
+fn devices(config: &config::Config) -> Devices {
+    let simulated = config.gpio.backend == GpioBackend::Simulated
+        || (config.sensors.iter()).any(|sensor| sensor.source == Source::Simulated);
+    Devices {
+        sim: simulated.then(|| -> Box<dyn FnOnce(_) -> _ + Send> {
+            Box::new(|sensors| std::sync::Arc::new(SimulatedDevices(sensors)) as _)
+        }),
+        ..Devices::default()
+    }
 }

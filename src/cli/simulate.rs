@@ -1,12 +1,26 @@
 //! `asfaleia simulate`: the service in a simulated house.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
+use tokio_util::sync::CancellationToken;
+use tracing::{level_filters::LevelFilter, warn};
 
-use super::Places;
 use super::exit::{Exit, Failed, Result};
+use super::{Places, service};
+use crate::alarm::{Durable, Mode, Panel};
+use crate::clock::{SharedClock, SystemClock};
+use crate::config::{self, Depth, Loaded};
+use crate::daemon::{self, Chosen, Devices, Plan};
+use crate::simulator::World;
+use crate::store::{Store, StoreOptions};
+use crate::web::{self, ServiceKind};
+
+/// The house that `simulate` brings with it.
+const EMBEDDED: &str = include_str!("../../config/simulator.toml");
 
 /// `asfaleia simulate`
 #[derive(Debug, Clone, Args)]
@@ -23,6 +37,9 @@ pub struct SimulateArgs {
     /// Keep history and photos here [default: a temporary directory]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// For tests and benches: every commit first takes so many milliseconds, as on a slow card
+    #[arg(long, value_name = "MS", hide = true)]
+    stall_store: Option<u64>,
 }
 
 /// The simulator asks for no login, so it listens to this machine alone.
@@ -33,13 +50,110 @@ fn loopback(text: &str) -> std::result::Result<SocketAddr, String> {
     }
 }
 
-/// The lead completes this: `crate::daemon` with `crate::simulator`.
 pub(super) fn run(places: &Places, args: SimulateArgs) -> Result {
-    Err(Failed::new(
-        Exit::Unavailable,
-        format!(
-            "this build cannot simulate {:?} at {}",
-            places.config, args.listen
-        ),
-    ))
+    service::start_log(LevelFilter::WARN);
+    let loaded = match &places.config {
+        Some(file) => config::load(file, Depth::Shape),
+        None => config::parse(EMBEDDED, "simulator.toml", Depth::Shape),
+    };
+    let loaded = loaded.map_err(|rejected| Failed::new(Exit::Config, rejected))?;
+
+    let temporary;
+    let data = match &args.data {
+        Some(data) => data.as_path(),
+        None => {
+            temporary = tempfile::Builder::new()
+                .prefix("asfaleia-")
+                .tempdir()
+                .map_err(|error| io_failed("making a temporary directory", &error))?;
+            temporary.path()
+        }
+    };
+    std::fs::create_dir_all(data)
+        .map_err(|error| io_failed(&format!("making {}", data.display()), &error))?;
+
+    let runtime = daemon::runtime().map_err(|error| Failed::new(Exit::OsErr, error))?;
+    runtime.block_on(simulate(places, &args, loaded, data))
+}
+
+async fn simulate(places: &Places, args: &SimulateArgs, mut loaded: Loaded, data: &Path) -> Result {
+    let stop = CancellationToken::new();
+    service::stop_on_signals(stop.clone()).map_err(|error| Failed::new(Exit::OsErr, error))?;
+    let world = World::start(&mut loaded.config, data)
+        .await
+        .map_err(|error| io_failed("starting the simulated world", &error))?;
+    let listener = TcpListener::bind(args.listen)
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+        .map_err(|error| io_failed(&format!("listening on {}", args.listen), &error))?;
+    let address = (listener.local_addr())
+        .map_err(|error| io_failed("asking for the address of the page", &error))?;
+    let socket = match &places.socket {
+        Some(path) => {
+            Some(web::bind_socket(path).map_err(|error| Failed::new(Exit::Unavailable, error))?)
+        }
+        None => None,
+    };
+
+    loaded.config.store.path = data.to_owned();
+    let clock: SharedClock = SystemClock::shared();
+    let opened = Store::open(data, clock.clone());
+    let plan = Plan {
+        chosen: Chosen {
+            loaded,
+            rejected: None,
+            opened,
+        },
+        // What is simulated is not the file alone: the peers' addresses are put into it.
+        file: None,
+        kind: ServiceKind::Simulate,
+        socket,
+        listener: Some(listener),
+        devices: Devices {
+            camera_fault: world.faults().camera(),
+            sim: Some(Box::new(|sensors| Arc::new(world.with(sensors)))),
+            ..Devices::default()
+        },
+        first_state: Durable {
+            panel: Panel::Armed { mode: Mode::Away },
+            ever_armed: true,
+            ..Durable::default()
+        },
+        store: StoreOptions {
+            stall: args.stall_store.map(std::time::Duration::from_millis),
+        },
+    };
+    let headless = args.headless;
+    daemon::run(plan, clock, stop, |_| {
+        let url = format!("http://{address}");
+        // Whoever started us reads this line to find us; nobody may be reading.
+        let _ = writeln!(std::io::stdout(), "listening on {url}");
+        let _ = std::io::stdout().flush();
+        if !headless {
+            open_browser(&url);
+        }
+    })
+    .await
+    .map_err(|error| Failed::new(Exit::Software, format!("{error:#}")))
+}
+
+/// Shows the page where there is a desktop; elsewhere the line on standard output has to do.
+fn open_browser(url: &str) {
+    let program = if cfg!(target_os = "macos") {
+        "open"
+    } else {
+        "xdg-open"
+    };
+    let opened = std::process::Command::new(program)
+        .arg(url)
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn();
+    if let Err(error) = opened {
+        warn!("opening the page with {program}: {error}; open it yourself: {url}");
+    }
+}
+
+fn io_failed(doing: &str, error: &std::io::Error) -> Failed {
+    Failed::new(Exit::IoErr, format!("{doing}: {error}"))
 }

@@ -8,8 +8,10 @@ mod listening;
 mod mail;
 mod nodemcu;
 mod telephone;
+mod world;
 
 pub use faults::{FaultSet, Faults, NetworkFault, NodeFault, PhoneFault, SmtpFault};
 pub use mail::{MailAttachment, MailServer};
 pub use nodemcu::SimulatedNode;
 pub use telephone::TelephoneService;
+pub use world::{SimulatedDevices, SimulatedHouse, World};

@@ -148,6 +148,14 @@ impl History {
         })
     }
 
+    /// The newest lines of history, oldest first.
+    pub fn latest(&self, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
+        self.ask(|connection| {
+            let sql = "SELECT * FROM (SELECT * FROM events ORDER BY id DESC LIMIT ?1) ORDER BY id";
+            collect(connection, sql, params![many(limit)], event)
+        })
+    }
+
     /// Incidents with a number below `before` (`None`: all), newest first.
     pub fn incidents(
         &self,

@@ -1,0 +1,70 @@
+//! Which configuration is in force at the start: the file, or the last one that passed.
+
+use std::path::{Path, PathBuf};
+
+use crate::clock::SharedClock;
+use crate::config::{self, Depth, Loaded, Rejected};
+use crate::store::{Found, Opened, Store};
+
+/// A configuration and the store it names.
+pub struct Chosen {
+    /// The configuration in force.
+    pub loaded: Loaded,
+    /// Why the file itself is not, if the last good one is.
+    pub rejected: Option<String>,
+    /// The store, opened.
+    pub opened: Opened,
+}
+
+/// Reads the file. If it does not pass, the last one that did (kept in the store) is used: a slip
+/// in a file must not leave the house unwatched. Only without one there is nothing to run.
+pub fn choose(file: &Path, clock: &SharedClock) -> Result<Chosen, Rejected> {
+    let rejected = match config::load(file, Depth::Full) {
+        Ok(loaded) => {
+            let opened = Store::open(&loaded.config.store.path, clock.clone());
+            return Ok(Chosen {
+                loaded,
+                rejected: None,
+                opened,
+            });
+        }
+        Err(rejected) => rejected,
+    };
+    let directory = likely_store(file);
+    if !directory.join("asfaleia.db").exists() {
+        return Err(rejected);
+    }
+    let opened = Store::open(&directory, clock.clone());
+    let last_good = match &opened.found {
+        Found::Restored(saved) => saved.config.as_deref(),
+        Found::Fresh | Found::Unreadable { .. } => None,
+    };
+    // A secret file that is gone or open to others must not take the rest down with it.
+    let loaded = last_good.and_then(|text| {
+        const NAME: &str = "the last good configuration";
+        config::parse(text, NAME, Depth::Full)
+            .or_else(|_| config::parse(text, NAME, Depth::Shape))
+            .ok()
+    });
+    match loaded {
+        Some(loaded) => Ok(Chosen {
+            loaded,
+            rejected: Some(rejected.to_string()),
+            opened,
+        }),
+        None => Err(rejected),
+    }
+}
+
+/// Where the store is, by a file that does not pass: its `[store] path` if that much can be read,
+/// else systemd's state directory, else the default.
+fn likely_store(file: &Path) -> PathBuf {
+    let named = std::fs::read_to_string(file).ok().and_then(|text| {
+        let table: toml::Table = text.parse().ok()?;
+        let path = table.get("store")?.get("path")?.as_str()?;
+        Some(PathBuf::from(path))
+    });
+    named
+        .or_else(|| std::env::var_os("STATE_DIRECTORY").map(PathBuf::from))
+        .unwrap_or_else(|| PathBuf::from("/var/lib/asfaleia"))
+}

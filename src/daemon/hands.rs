@@ -1,0 +1,140 @@
+//! The panel's hands in the real program: everything is passed on, nothing is waited for.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use crate::alarm::{IncidentId, PhotoId, Record, Status};
+use crate::camera::{CameraHandle, PhotoShelf};
+use crate::outbox;
+use crate::panel::{Handover, Hands, Reconfigured};
+use crate::store::PhotoRow;
+
+use super::journal::Journal;
+
+/// A command is answered when its effect is committed, or after this.
+const ANSWER_AFTER: Duration = Duration::from_millis(20);
+
+/// What the panel's thread holds of the rest of the program.
+pub(super) struct Executor {
+    pub(super) journal: Journal,
+    pub(super) outbox: mpsc::UnboundedSender<outbox::Command>,
+    pub(super) camera: CameraSlot,
+    pub(super) shelf: PhotoShelf,
+    pub(super) status: watch::Sender<Arc<Status>>,
+    pub(super) last_photo: watch::Sender<Option<PhotoId>>,
+    pub(super) changes: ChangeSlot,
+    pub(super) runtime: Handle,
+}
+
+/// The camera in use; a reload may put another one in.
+pub(super) type CameraSlot = Arc<Mutex<Option<CameraHandle>>>;
+/// What a reload has ready for the panel.
+pub(super) type ChangeSlot = Arc<Mutex<Option<Reconfigured>>>;
+
+impl Executor {
+    fn camera(&self) -> Option<CameraHandle> {
+        let camera = self.camera.lock().unwrap_or_else(PoisonError::into_inner);
+        camera.clone()
+    }
+
+    fn tell_outbox(&self, command: outbox::Command) {
+        // The outbox outlives the panel; its queue closes only when the program ends.
+        let _ = self.outbox.send(command);
+    }
+}
+
+impl Hands for Executor {
+    fn take_photos(&mut self, incident: IncidentId, count: u32) {
+        if let Some(camera) = self.camera() {
+            camera.take(incident, count);
+        }
+    }
+
+    fn try_camera(&mut self) {
+        let Some(camera) = self.camera() else {
+            return;
+        };
+        let (journal, shelf) = (self.journal.clone(), self.shelf.clone());
+        self.runtime.spawn(async move {
+            let taken = match camera.test().await {
+                Ok(taken) => taken,
+                Err(_) => Err("the camera's task has ended".to_owned()),
+            };
+            match taken {
+                Ok(photo) => journal.photo(photo_row(&shelf, None, photo), photo),
+                Err(why) => journal.record(Record::PhotoFailed { why }),
+            }
+        });
+    }
+
+    fn photo(&self, incident: IncidentId, photo: PhotoId) -> Option<PhotoRow> {
+        self.last_photo.send_replace(Some(photo));
+        photo_row(&self.shelf, Some(incident), photo)
+    }
+
+    fn hand_over(&mut self, handover: Handover) {
+        let Handover {
+            batch,
+            records,
+            messages,
+            reply,
+        } = handover;
+        let nothing = batch.is_empty() && records.is_empty();
+        let committed = (!nothing).then(|| self.journal.write(batch, records));
+        if !messages.is_empty() {
+            self.tell_outbox(outbox::Command::Accept {
+                rows: messages,
+                receipt: committed
+                    .clone()
+                    .map(|committed| Box::pin(committed) as outbox::Receipt),
+            });
+        }
+        match (reply, committed) {
+            (Some((reply, answer)), Some(committed)) => {
+                self.runtime.spawn(async move {
+                    let _ = timeout(ANSWER_AFTER, committed).await;
+                    let _ = reply.send(answer); // who asked may be gone
+                });
+            }
+            (Some((reply, answer)), None) => {
+                let _ = reply.send(answer);
+            }
+            (None, _) => {}
+        }
+    }
+
+    fn attach(&mut self, incident: IncidentId, photo: Result<PhotoId, String>) {
+        self.tell_outbox(outbox::Command::Attach { incident, photo });
+    }
+
+    fn stop_calls(&mut self, incident: Option<IncidentId>, acknowledged: bool) {
+        self.tell_outbox(if acknowledged {
+            outbox::Command::Acknowledged { incident }
+        } else {
+            outbox::Command::StopCalls { incident }
+        });
+    }
+
+    fn show(&mut self, status: Status) {
+        self.status.send_replace(Arc::new(status));
+    }
+
+    fn reconfigured(&mut self) -> Option<Reconfigured> {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        changes.take()
+    }
+}
+
+fn photo_row(shelf: &PhotoShelf, incident: Option<IncidentId>, photo: PhotoId) -> Option<PhotoRow> {
+    let taken = shelf.in_memory(photo)?;
+    Some(PhotoRow {
+        id: photo,
+        incident,
+        bytes: taken.jpeg.len() as u64,
+        taken: taken.taken,
+    })
+}

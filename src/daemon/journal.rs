@@ -1,0 +1,162 @@
+//! What happened, written down: numbers in the order of writing, and the live stream behind it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
+use serde_json::Value;
+use tokio::sync::{broadcast, mpsc};
+use tokio::time::timeout;
+
+use crate::alarm::{IncidentId, PhotoId, Record};
+use crate::clock::{SharedClock, Stamp};
+use crate::outbox::{self, Update};
+use crate::panel::message_row;
+use crate::store::{Batch, EventId, EventRow, PhotoRow, StoreHandle, StoredEvent};
+
+/// The stream shows an event when it can be read back; a disk that hangs is waited for only so
+/// long.
+const SHOWN_AFTER: Duration = Duration::from_secs(2);
+/// Listeners that are slower than so many events catch up from the store.
+const LIVE_EVENTS: usize = 1_024;
+
+/// Resolves when a batch is on the disk (`true`), or it is clear that it is not yet.
+pub(super) type Committed = Shared<BoxFuture<'static, bool>>;
+
+/// The one way into the store. Lines of history get their numbers here, under one lock with the
+/// queue into the store, so that whoever reads "after number N" misses none. Nothing slow ever
+/// happens under that lock.
+#[derive(Clone)]
+pub(super) struct Journal {
+    inner: Arc<Mutex<Inner>>,
+    clock: SharedClock,
+    live: broadcast::Sender<Arc<Value>>,
+}
+
+struct Inner {
+    store: StoreHandle,
+    next: EventId,
+    written: mpsc::UnboundedSender<(Vec<Arc<Value>>, Committed)>,
+    proven: tokio::sync::watch::Sender<Proven>,
+}
+
+/// When each path last delivered something.
+pub(super) type Proven = std::collections::BTreeMap<String, crate::clock::WallTime>;
+
+impl Journal {
+    /// Also returns the task that feeds the live stream.
+    pub(super) fn new(
+        store: StoreHandle,
+        next: EventId,
+        clock: SharedClock,
+        proven: tokio::sync::watch::Sender<Proven>,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
+        let (written, queue) = mpsc::unbounded_channel();
+        let live = broadcast::Sender::new(LIVE_EVENTS);
+        let feed = feed(queue, live.clone());
+        let inner = Inner {
+            store,
+            next,
+            written,
+            proven,
+        };
+        let journal = Journal {
+            inner: Arc::new(Mutex::new(inner)),
+            clock,
+            live,
+        };
+        (journal, feed)
+    }
+
+    /// History as it grows.
+    pub(super) fn live(&self) -> broadcast::Sender<Arc<Value>> {
+        self.live.clone()
+    }
+
+    /// Commits the batch with these lines of history, whether or not somebody waits for it. Never
+    /// waits itself.
+    pub(super) fn write(
+        &self,
+        mut batch: Batch,
+        records: Vec<(Option<IncidentId>, Record)>,
+    ) -> Committed {
+        // Numbers are never half given out: what a panicking thread left is right.
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = batch.at.clone();
+        let mut shown = Vec::with_capacity(records.len());
+        for (incident, what) in records {
+            let row = EventRow {
+                id: inner.next,
+                incident,
+                what,
+            };
+            inner.next = EventId(inner.next.0 + 1);
+            shown.push(Arc::new(StoredEvent::of(&row, &at).to_json()));
+            batch.events.push(row);
+        }
+        if !batch.proven.is_empty() {
+            inner.proven.send_modify(|proven| {
+                for path in &batch.proven {
+                    proven.insert(path.clone(), at.wall);
+                }
+            });
+        }
+        let receipt = inner.store.commit(batch);
+        let committed = async move { receipt.committed().await.is_ok() };
+        let committed = committed.boxed().shared();
+        if !shown.is_empty() {
+            // The feed ends with the program; then nobody listens either.
+            let _ = inner.written.send((shown, committed.clone()));
+        }
+        committed
+    }
+
+    /// Writes down a photo that belongs to no incident.
+    pub(super) fn photo(&self, row: Option<PhotoRow>, photo: PhotoId) {
+        let mut batch = Batch::new(Stamp::now(&*self.clock));
+        batch.photos.extend(row);
+        drop(self.write(batch, vec![(None, Record::Photo { photo })]));
+    }
+
+    /// Notes that we are alive.
+    pub(super) fn sign_of_life(&self) {
+        let mut batch = Batch::new(Stamp::now(&*self.clock));
+        batch.sign_of_life = true;
+        drop(self.write(batch, Vec::new()));
+    }
+
+    /// Keeps the text of a configuration that passed.
+    pub(super) fn passed(&self, text: String) {
+        let mut batch = Batch::new(Stamp::now(&*self.clock));
+        batch.config = Some(text);
+        drop(self.write(batch, Vec::new()));
+    }
+
+    /// Writes one line of history.
+    pub(super) fn record(&self, what: Record) {
+        let batch = Batch::new(Stamp::now(&*self.clock));
+        drop(self.write(batch, vec![(None, what)]));
+    }
+}
+
+async fn feed(
+    mut queue: mpsc::UnboundedReceiver<(Vec<Arc<Value>>, Committed)>,
+    live: broadcast::Sender<Arc<Value>>,
+) {
+    while let Some((events, committed)) = queue.recv().await {
+        let _ = timeout(SHOWN_AFTER, committed).await;
+        for event in events {
+            let _ = live.send(event); // nobody listens
+        }
+    }
+}
+
+impl outbox::Store for Journal {
+    fn commit(&self, update: Update) -> outbox::Receipt {
+        let mut batch = Batch::new(Stamp::now(&*self.clock));
+        batch.messages = update.messages.into_iter().map(message_row).collect();
+        batch.proven = update.proven;
+        Box::pin(self.write(batch, update.records))
+    }
+}

@@ -1,0 +1,174 @@
+//! What the program shows of itself over the API: outputs, history, snapshots.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::actuators;
+use crate::alarm::{IncidentId, PhotoId, Status};
+use crate::clock::{SharedClock, Stamp, WallTime};
+use crate::outbox::Waiting;
+use crate::sensors::Errors;
+use crate::store::{self, IncidentDetail, StoreError, StoredIncident};
+use crate::web::{self, OutboxSummary, OutputState, Snapshot};
+
+use super::journal::Proven;
+
+/// The outputs, for the API.
+pub(super) struct ShownOutputs(pub(super) Arc<actuators::Outputs>);
+
+impl web::Outputs for ShownOutputs {
+    fn exhaust(&self) -> OutputState {
+        state(&self.0.exhaust)
+    }
+
+    fn buzzer(&self) -> OutputState {
+        state(&self.0.buzzer)
+    }
+}
+
+fn state(output: &actuators::Switched) -> OutputState {
+    let (active, changed_ns) = output.read();
+    OutputState { active, changed_ns }
+}
+
+/// The store's history, for the API.
+pub(super) struct ShownHistory(pub(super) store::History);
+
+impl web::History for ShownHistory {
+    fn events(&self, after: u64, limit: usize) -> io::Result<Vec<Value>> {
+        let events = self.0.events(after, limit).map_err(failed)?;
+        Ok(events.iter().map(store::StoredEvent::to_json).collect())
+    }
+
+    fn latest(&self, limit: usize) -> io::Result<Vec<Value>> {
+        let events = self.0.latest(limit).map_err(failed)?;
+        Ok(events.iter().map(store::StoredEvent::to_json).collect())
+    }
+
+    fn incidents(&self, before: Option<u64>, limit: usize) -> io::Result<Vec<Value>> {
+        let incidents = self.0.incidents(before, limit).map_err(failed)?;
+        Ok(incidents.iter().map(incident).collect())
+    }
+
+    fn incident(&self, id: u64) -> io::Result<Option<Value>> {
+        let found = self.0.incident(IncidentId(id)).map_err(failed)?;
+        Ok(found.as_ref().map(detail))
+    }
+
+    fn photo(&self, id: u64) -> io::Result<Option<Vec<u8>>> {
+        match std::fs::read(self.0.photo_path(PhotoId(id))) {
+            Ok(jpeg) => Ok(Some(jpeg)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn failed(error: StoreError) -> io::Error {
+    io::Error::other(error)
+}
+
+/// An incident as the API shows it.
+fn incident(stored: &StoredIncident) -> Value {
+    let incident = &stored.incident;
+    let by = incident.acknowledged.as_ref().map(|(by, _)| by.who());
+    let sensors: Vec<Value> = (incident.causes.iter())
+        .map(|cause| {
+            json!({
+                "name": cause.sensor,
+                "kind": cause.kind,
+                "first": stored.wall_of(cause.first).rfc3339(),
+                "last": stored.wall_of(cause.last).rfc3339(),
+                "count": cause.count,
+            })
+        })
+        .collect();
+    json!({
+        "id": incident.id,
+        "kind": incident.kind,
+        "mode": incident.mode,
+        "since": stored.since.rfc3339(),
+        "clock_set": stored.clock_set,
+        "sensors": sensors,
+        "triggers": incident.triggers(),
+        "confirmed": incident.confirmed,
+        "acknowledged_by": by,
+        "acknowledged_at": stored.acknowledged.map(WallTime::rfc3339),
+        "ended": incident.ended.as_ref().map(|(how, _)| how),
+        "ended_at": stored.ended.map(WallTime::rfc3339),
+        "photos": incident.photos,
+    })
+}
+
+/// An incident with everything that belongs to it.
+fn detail(detail: &IncidentDetail) -> Value {
+    let mut shown = incident(&detail.incident);
+    let photos: Vec<Value> = (detail.photos.iter())
+        .map(|it| json!({"id": it.id, "taken": it.taken.rfc3339(), "bytes": it.bytes}))
+        .collect();
+    let messages: Vec<Value> = (detail.messages.iter())
+        .map(|it| json!({"id": it.id, "channel": it.channel, "to": it.to, "waiting": it.waiting}))
+        .collect();
+    let events: Vec<Value> = detail
+        .events
+        .iter()
+        .map(store::StoredEvent::to_json)
+        .collect();
+    // A recording that cannot be read is as good as none.
+    let recording = detail.recording.as_deref();
+    let recording: Option<Value> = recording.and_then(|text| serde_json::from_str(text).ok());
+    shown["photos"] = photos.into();
+    shown["messages"] = messages.into();
+    shown["events"] = events.into();
+    shown["recording"] = recording.into();
+    shown
+}
+
+/// Puts together what `status` shows, whenever a part of it changes.
+pub(super) struct Composer {
+    pub(super) status: watch::Receiver<Arc<Status>>,
+    pub(super) waiting: watch::Receiver<Waiting>,
+    pub(super) proven: watch::Receiver<Proven>,
+    pub(super) errors: Errors,
+    pub(super) clock: SharedClock,
+}
+
+impl Composer {
+    /// The snapshot of this moment.
+    pub(super) fn compose(&self) -> Snapshot {
+        let status = Status::clone(&self.status.borrow());
+        let waiting = self.waiting.borrow().clone();
+        let errors: BTreeMap<String, u64> = (status.sensors.iter())
+            .map(|sensor| (sensor.name.to_string(), self.errors.of(&sensor.name)))
+            .collect();
+        Snapshot {
+            status,
+            stamp: Stamp::now(&*self.clock),
+            outbox: OutboxSummary {
+                waiting: waiting.count,
+                oldest: waiting.oldest.map(|stamp| stamp.wall),
+            },
+            proven: self.proven.borrow().clone(),
+            errors,
+        }
+    }
+
+    /// Until the panel is gone.
+    pub(super) async fn run(mut self, shown: watch::Sender<Arc<Snapshot>>) {
+        loop {
+            shown.send_replace(Arc::new(self.compose()));
+            let changed = tokio::select! {
+                changed = self.status.changed() => changed,
+                changed = self.waiting.changed() => changed,
+                changed = self.proven.changed() => changed,
+            };
+            if changed.is_err() {
+                return;
+            }
+        }
+    }
+}

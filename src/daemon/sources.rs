@@ -1,0 +1,190 @@
+//! Starts the sensors' drivers, and stops them for a new configuration.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::alarm::{PhotoId, Status};
+use crate::camera::PhotoShelf;
+use crate::config::{CameraDevice, Config, GpioBackend, Source};
+use crate::gpio::{Board, SimulatedBoard, Watch};
+use crate::inbox::Inbox;
+use crate::mqtt::Broker;
+use crate::sensors::mqtt::MqttSensors;
+use crate::sensors::nodemcu::Node;
+use crate::sensors::port::Ports;
+use crate::sensors::simulated::{NoSuchSensor, SimulatedSensors};
+use crate::sensors::{self, Errors};
+use crate::supervisor::Supervisor;
+
+/// What the drivers of every configuration share.
+pub(super) struct Wiring {
+    pub(super) inbox: Inbox,
+    pub(super) errors: Errors,
+    pub(super) ports: Ports,
+    pub(super) board: Arc<dyn Board>,
+    /// The board again, if it is a simulated one.
+    pub(super) simulated_board: Option<SimulatedBoard>,
+    pub(super) simulated: SharedSensors,
+    pub(super) status: watch::Receiver<Arc<Status>>,
+    pub(super) last_photo: watch::Receiver<Option<PhotoId>>,
+    pub(super) shelf: PhotoShelf,
+}
+
+/// The drivers of one configuration; dropped, they stop.
+pub(super) struct Sources {
+    stop: CancellationToken,
+    _wires: Option<Watch>,
+}
+
+impl Drop for Sources {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// The simulated sensors of the configuration that is in force.
+#[derive(Clone)]
+pub struct SharedSensors(Arc<RwLock<SimulatedSensors>>);
+
+impl SharedSensors {
+    pub(super) fn new(config: &Config, board: Option<&SimulatedBoard>, inbox: Inbox) -> Self {
+        let sensors = SimulatedSensors::new(&config.sensors, board, inbox);
+        SharedSensors(Arc::new(RwLock::new(sensors)))
+    }
+
+    fn current(&self) -> SimulatedSensors {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Makes one active or inactive.
+    pub fn set(&self, name: &str, active: bool) -> Result<(), NoSuchSensor> {
+        self.current().set(name, active)
+    }
+
+    /// Makes one active for so long.
+    pub fn pulse(&self, name: &str, length: std::time::Duration) -> Result<(), NoSuchSensor> {
+        self.current().pulse(name, length)
+    }
+}
+
+impl Sources {
+    /// Starts a driver for everything that the configuration's sensors need.
+    pub(super) fn start(
+        config: &Config,
+        wiring: &Wiring,
+        supervisor: &mut Supervisor,
+    ) -> anyhow::Result<Sources> {
+        let stop = CancellationToken::new();
+        let inbox = &wiring.inbox;
+
+        let wires = sensors::gpio::watch(&*wiring.board, &config.sensors, inbox.clone())?;
+
+        let simulated = SimulatedSensors::new(
+            &config.sensors,
+            wiring.simulated_board.as_ref(),
+            inbox.clone(),
+        );
+        simulated.announce();
+        *(wiring.simulated.0.write()).unwrap_or_else(PoisonError::into_inner) = simulated;
+
+        for node in &config.nodemcus {
+            let (stop, node) = (stop.clone(), node.clone());
+            let sensors = config.sensors.clone();
+            let (ports, inbox) = (wiring.ports.clone(), inbox.clone());
+            let errors = wiring.errors.clone();
+            supervisor.spawn(format!("node {}", node.name), move || {
+                let driver = Node::new(
+                    &node,
+                    &sensors,
+                    ports.clone(),
+                    inbox.clone(),
+                    errors.clone(),
+                );
+                until(stop.clone(), driver.watch())
+            });
+        }
+
+        if let Some(broker) = Self::broker(config, wiring)? {
+            let (photos, shelf) = (wiring.last_photo.clone(), wiring.shelf.clone());
+            let (shown, ended) = (broker.clone(), stop.clone());
+            supervisor.spawn("mqtt photos", move || {
+                until(
+                    ended.clone(),
+                    show_photos(shown.clone(), photos.clone(), shelf.clone()),
+                )
+            });
+            let stop = stop.clone();
+            supervisor.spawn("mqtt", move || {
+                let (broker, stop) = (broker.clone(), stop.clone());
+                async move {
+                    broker.run(stop).await;
+                    Ok(())
+                }
+            });
+        }
+        Ok(Sources {
+            stop,
+            _wires: wires,
+        })
+    }
+
+    fn broker(config: &Config, wiring: &Wiring) -> anyhow::Result<Option<Broker>> {
+        let inbox = &wiring.inbox;
+        let sensors = MqttSensors::new(&config.sensors, inbox.clone(), wiring.errors.clone());
+        let topics = sensors.topics().to_vec();
+        Ok(Broker::new(
+            config,
+            &topics,
+            Box::new(move |message| sensors.take(message)),
+            // PINs come with the people who have them; until then no code is anybody's.
+            Arc::new(|_| None),
+            inbox.clone(),
+            wiring.status.clone(),
+        )?)
+    }
+}
+
+/// The broker shows the last photo.
+async fn show_photos(
+    broker: Broker,
+    mut photos: watch::Receiver<Option<PhotoId>>,
+    shelf: PhotoShelf,
+) {
+    while photos.changed().await.is_ok() {
+        let last = *photos.borrow_and_update();
+        if let Some(photo) = last.and_then(|id| shelf.in_memory(id)) {
+            broker.publish_photo(photo.jpeg);
+        }
+    }
+}
+
+async fn until(stop: CancellationToken, driver: impl Future<Output = ()>) -> anyhow::Result<()> {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = driver => {}
+    }
+    Ok(())
+}
+
+/// What of a real service is simulated, in words: a house that is watched by nothing real must
+/// say so.
+pub(super) fn simulated_devices(config: &Config) -> Vec<String> {
+    let mut simulated: Vec<String> = (config.sensors.iter())
+        .filter(|sensor| sensor.source == Source::Simulated)
+        .map(|sensor| format!("the sensor \"{}\"", sensor.name))
+        .collect();
+    if config.gpio.backend == GpioBackend::Simulated {
+        simulated.push("all GPIO lines".to_owned());
+    }
+    if let Some(camera) = &config.camera
+        && camera.device == CameraDevice::Simulated
+    {
+        simulated.push("the camera".to_owned());
+    }
+    simulated
+}

@@ -1,0 +1,220 @@
+//! The world around a simulated house: its peers on loopback, and what `sim/` does to it.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::{Faults, MailServer, SimulatedNode, TelephoneService};
+use crate::config::{
+    Active, Camera, CameraDevice, Config, GpioBackend, Login, NodeKey, NodePort, SmtpSecurity,
+    Source,
+};
+use crate::daemon::SharedSensors;
+use crate::web::Sim;
+
+/// What the telephone service knows us by.
+const TOKEN: &str = "simulator";
+
+/// Mail server, telephone service and nodes of one simulated house.
+pub struct World {
+    faults: Faults,
+    mail: MailServer,
+    telephone: TelephoneService,
+    /// Sensors of nodes: which node's line, and which way round.
+    on_nodes: HashMap<String, (Arc<SimulatedNode>, NodeKey, Active)>,
+}
+
+impl World {
+    /// Starts the peers and points the configuration at them. `directory` is where the nodes'
+    /// ports appear.
+    pub async fn start(config: &mut Config, directory: &Path) -> io::Result<World> {
+        let faults = Faults::default();
+        let mail = MailServer::start(&faults).await?;
+        if let Some(email) = &mut config.email {
+            email.host = mail.address().ip().to_string();
+            email.port = mail.address().port();
+            email.security = SmtpSecurity::Plaintext;
+            email.login = None;
+            email.ca_file = None;
+        }
+        let sid = (config.phone.as_ref()).map_or("ACsimulator", |phone| &phone.account_sid);
+        let telephone = TelephoneService::start(&faults, sid, (sid, TOKEN)).await?;
+        if let Some(phone) = &mut config.phone {
+            phone.base_url = format!("http://{}", telephone.address());
+            phone.login = Login {
+                username: phone.account_sid.clone(),
+                password: SecretString::from(TOKEN),
+            };
+            phone.ca_file = None;
+        }
+        let on_nodes = nodes(config, directory, &faults)?;
+        no_real_devices(config);
+        Ok(World {
+            faults,
+            mail,
+            telephone,
+            on_nodes,
+        })
+    }
+
+    /// What breaks things.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// What `sim/` drives.
+    pub fn with(self, sensors: SharedSensors) -> SimulatedHouse {
+        SimulatedHouse {
+            world: self,
+            sensors,
+        }
+    }
+}
+
+/// Starts a node for each `[[nodemcu]]`, and finds its port for the configuration.
+fn nodes(
+    config: &mut Config,
+    directory: &Path,
+    faults: &Faults,
+) -> io::Result<HashMap<String, (Arc<SimulatedNode>, NodeKey, Active)>> {
+    let mut on_nodes = HashMap::new();
+    for node in &mut config.nodemcus {
+        let bound: Vec<(String, NodeKey, Active)> = (config.sensors.iter())
+            .filter_map(|sensor| match &sensor.source {
+                Source::NodeMcu {
+                    node: of,
+                    key,
+                    active,
+                } if *of == node.name => Some((sensor.name.to_string(), *key, *active)),
+                Source::NodeMcu { .. } | Source::Gpio(_) | Source::Mqtt(_) | Source::Simulated => {
+                    None
+                }
+            })
+            .collect();
+        let keys: Vec<NodeKey> = bound.iter().map(|(_, key, _)| *key).collect();
+        let simulated = SimulatedNode::start(&node.name, &keys, directory, faults)?;
+        node.port = NodePort::Path(simulated.port().to_owned());
+        let simulated = Arc::new(simulated);
+        for (name, key, active) in bound {
+            simulated.set(key, active == Active::Low); // at rest
+            on_nodes.insert(name, (simulated.clone(), key, active));
+        }
+    }
+    Ok(on_nodes)
+}
+
+/// Nothing of a simulation may reach a real wire, broker or person.
+fn no_real_devices(config: &mut Config) {
+    config.gpio.backend = GpioBackend::Simulated;
+    config.mqtt = None;
+    config.webhooks.clear();
+    config.access = None;
+    config.messages.heartbeat = None;
+    for sensor in &mut config.sensors {
+        match sensor.source {
+            Source::Mqtt(_) => {
+                sensor.source = Source::Simulated;
+                sensor.silent_after = None;
+            }
+            Source::Gpio(_) | Source::NodeMcu { .. } | Source::Simulated => {}
+        }
+        // What is simulated is warm.
+        sensor.warm_up = Duration::ZERO;
+    }
+    if let Some(Camera { device, .. }) = &mut config.camera {
+        *device = CameraDevice::Simulated;
+    }
+}
+
+/// The house and the world around it, as `sim/` drives them.
+pub struct SimulatedHouse {
+    world: World,
+    sensors: SharedSensors,
+}
+
+impl Sim for SimulatedHouse {
+    fn set_sensor(&self, name: &str, active: bool) -> Result<(), String> {
+        match self.world.on_nodes.get(name) {
+            Some((node, key, high)) => {
+                node.set(*key, active == (*high == Active::High));
+                Ok(())
+            }
+            None => (self.sensors.set(name, active)).map_err(|error| error.to_string()),
+        }
+    }
+
+    fn pulse(&self, name: &str, length: Duration) -> Result<(), String> {
+        match self.world.on_nodes.get(name) {
+            Some((node, key, high)) => {
+                let (node, key, high) = (node.clone(), *key, *high == Active::High);
+                node.set(key, high);
+                tokio::spawn(async move {
+                    tokio::time::sleep(length).await;
+                    node.set(key, !high);
+                });
+                Ok(())
+            }
+            None => (self.sensors.pulse(name, length)).map_err(|error| error.to_string()),
+        }
+    }
+
+    fn faults(&self) -> Value {
+        self.world.faults.json()
+    }
+
+    fn set_faults(&self, faults: Value) -> Result<Value, String> {
+        self.world.faults.put(faults)
+    }
+
+    fn mails(&self) -> Value {
+        self.world.mail.mails()
+    }
+
+    fn attachment(&self, mail: usize, number: usize) -> Option<(String, Vec<u8>)> {
+        let number = u32::try_from(number).ok()?;
+        let attachment = self.world.mail.attachment(mail, number)?;
+        Some((attachment.kind, attachment.content))
+    }
+
+    fn calls(&self) -> Value {
+        self.world.telephone.calls()
+    }
+}
+
+/// Simulated devices of a real service: sensors alone, no world around them.
+pub struct SimulatedDevices(pub SharedSensors);
+
+impl Sim for SimulatedDevices {
+    fn set_sensor(&self, name: &str, active: bool) -> Result<(), String> {
+        self.0.set(name, active).map_err(|error| error.to_string())
+    }
+
+    fn pulse(&self, name: &str, length: Duration) -> Result<(), String> {
+        (self.0.pulse(name, length)).map_err(|error| error.to_string())
+    }
+
+    fn faults(&self) -> Value {
+        Value::Null
+    }
+
+    fn set_faults(&self, _: Value) -> Result<Value, String> {
+        Err("faults are the simulator's: asfaleia simulate".to_owned())
+    }
+
+    fn mails(&self) -> Value {
+        Value::Array(Vec::new())
+    }
+
+    fn attachment(&self, _: usize, _: usize) -> Option<(String, Vec<u8>)> {
+        None
+    }
+
+    fn calls(&self) -> Value {
+        Value::Array(Vec::new())
+    }
+}
