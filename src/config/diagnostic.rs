@@ -45,7 +45,7 @@ pub struct Rejected {
 
 impl Diagnostic {
     /// A finding about `span` (bytes) of `text`.
-    pub(super) fn new(
+    pub(crate) fn new(
         severity: Severity,
         file: &str,
         text: &str,
