@@ -55,7 +55,7 @@ pub(super) fn run(places: &Places, args: ReplayArgs) -> Result {
     let (timeline, outcome) = if text.trim_start().starts_with('{') {
         let recorded = Recorded::parse(&text)
             .map_err(|why| Failed::new(Exit::Data, format!("{file}: {why}")))?;
-        again(&recorded, &house, &args.set)?
+        again(&recorded, &house)?
     } else {
         let scenario = Scenario::parse(&text, &file.to_string()).map_err(unfit)?;
         let config = house.config(&scenario.extra_sensors)?;
@@ -96,11 +96,7 @@ pub(super) fn run(places: &Places, args: ReplayArgs) -> Result {
 /// What was recorded and what would have been, in words: which, and the first alarm.
 type Outcomes = Vec<(String, Option<Alarmed>)>;
 
-fn again(
-    recorded: &Recorded,
-    house: &House,
-    set: &[(String, String)],
-) -> Result<(Timeline, Outcomes)> {
+fn again(recorded: &Recorded, house: &House) -> Result<(Timeline, Outcomes)> {
     let config = house.config(&[])?;
     for name in recorded.unknown_sensors(&config) {
         // Nobody may be reading; the timeline goes on without it.
@@ -117,7 +113,7 @@ fn again(
     if let Some(then) = recorded.alarm() {
         outcomes.push(("as recorded".to_owned(), Some(then.clone())));
     }
-    let changes: Vec<String> = set.iter().map(|(key, to)| format!("{key}={to}")).collect();
+    let changes: Vec<String> = house.settings.iter().map(ToString::to_string).collect();
     let which = match changes.as_slice() {
         [] => "with this configuration".to_owned(),
         changes => format!("with {}", changes.join(", ")),
@@ -139,7 +135,8 @@ impl House {
             None => (HOUSE.to_owned(), "simulator.toml".to_owned()),
             Some(path) => (read(path)?, path.display().to_string()),
         };
-        changed_config(&text, &name, extra, &self.settings).map_err(refused)
+        let changed = changed_config(&text, &name, extra, &self.settings).map_err(refused)?;
+        Ok(changed.config)
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use jiff::civil::Time;
 use serde_json::Value;
 
-use crate::alarm::{Actor, Command, Mode, Origin, Right, SensorKind, SensorName};
+use crate::alarm::{Actor, Command, Entry, Mode, Origin, Right, SensorKind, SensorName};
 use crate::config::{Config, Diagnostic, Severity};
 
 /// A script that can be played.
@@ -52,6 +52,8 @@ pub struct ExtraSensor {
     pub name: SensorName,
     /// What it senses.
     pub kind: SensorKind,
+    /// What its trigger does while armed.
+    pub entry: Entry,
 }
 
 /// Something that happens at a time of its own.

@@ -5,7 +5,8 @@ use std::fmt;
 use toml::{Table, Value};
 
 use super::ExtraSensor;
-use crate::config::{self, Config, Depth, Diagnostic, Rejected, Severity};
+use crate::alarm::Entry;
+use crate::config::{self, Depth, Diagnostic, Loaded, Rejected, Severity};
 
 /// Sections that are lists: an element is addressed by its name.
 const LISTS: &[&str] = &["sensor", "nodemcu", "contact", "webhook"];
@@ -15,7 +16,7 @@ const LISTS: &[&str] = &["sensor", "nodemcu", "contact", "webhook"];
 pub struct Setting {
     path: Vec<String>,
     value: Value,
-    /// As it was written: `sensor.hall.pulses=2`.
+    /// As it was written: `sensor.hall.pulses=2`; a phone number without its middle.
     written: String,
 }
 
@@ -49,11 +50,17 @@ pub enum SettingError {
     },
 }
 
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.written)
+    }
+}
+
 impl Setting {
-    /// Reads a key and a value. A value that is no TOML is a text: `2`, `true`, `["away"]`, `30s`,
-    /// `delayed`.
+    /// Reads a key and a value, such as `2`, `true`, `["away"]`. What is no TOML is a text: `30s`,
+    /// `delayed`; a phone number too, though TOML would take it for a number.
     pub fn parse(key: &str, value: &str) -> Result<Setting, SettingError> {
-        let written = format!("{key}={value}");
+        let written = config::presentable(&format!("{key}={value}"));
         // TOML reads its own dotted keys best.
         let document: Result<Table, _> = format!("{key} = 0").parse();
         let mut table = document.map_err(|_| SettingError::Key(written.clone()))?;
@@ -65,8 +72,9 @@ impl Setting {
                 _ => break,
             };
         }
-        let value = (format!("value = {value}").parse())
-            .ok()
+        let value = (!value.starts_with('+'))
+            .then(|| format!("value = {value}").parse().ok())
+            .flatten()
             .and_then(|mut table: Table| table.remove("value"))
             .unwrap_or_else(|| Value::String(value.to_owned()));
         Ok(Setting {
@@ -119,22 +127,21 @@ pub fn changed_config(
     file: &str,
     extra: &[ExtraSensor],
     settings: &[Setting],
-) -> Result<Config, SettingError> {
+) -> Result<Loaded, SettingError> {
     let original = config::parse(text, file, Depth::Shape)?;
     if extra.is_empty() && settings.is_empty() {
-        return Ok(original.config);
+        return Ok(original);
     }
     let mut table: Table = text.parse().expect("what was read as TOML is TOML");
     add(&mut table, extra);
     for setting in settings {
         setting.apply(&mut table)?;
     }
-    let loaded = config::parse(&table.to_string(), file, Depth::Shape);
-    let loaded = loaded.map_err(|rejected| SettingError::Refused {
+    let changed = config::parse(&table.to_string(), file, Depth::Shape);
+    changed.map_err(|rejected| SettingError::Refused {
         settings: settings.iter().map(|it| it.written.clone()).collect(),
         found: rejected.diagnostics,
-    })?;
-    Ok(loaded.config)
+    })
 }
 
 fn add(table: &mut Table, extra: &[ExtraSensor]) {
@@ -147,11 +154,17 @@ fn add(table: &mut Table, extra: &[ExtraSensor]) {
         if sensors.iter().any(|it| it.get("name") == Some(&name)) {
             continue;
         }
-        let entry = Table::from_iter([
+        let mut entry = Table::from_iter([
             ("name".to_owned(), name),
             ("kind".to_owned(), sensor.kind.word().into()),
             ("simulated".to_owned(), true.into()),
         ]);
+        let delay = match sensor.entry {
+            Entry::Instant => None, // the default, and the only one for gas, tamper and panic
+            Entry::Delayed => Some("delayed"),
+            Entry::Follower => Some("follower"),
+        };
+        entry.extend(delay.map(|delay| ("entry".to_owned(), delay.into())));
         sensors.push(entry.into());
     }
 }
@@ -174,17 +187,19 @@ fn changed(settings: &[String], found: &[Diagnostic]) -> impl fmt::Display {
             format!("  {at}: {}{help}", error.message)
         })
         .collect();
-    format!(
-        "with {} the configuration is refused:\n{}",
-        settings.join(" "),
-        errors.join("\n")
-    )
+    let with = match settings.is_empty() {
+        true => "the scenario's sensors".to_owned(),
+        false => settings.join(" "),
+    };
+    let errors = errors.join("\n");
+    format!("with {with} the configuration is refused:\n{errors}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alarm::{Entry, SensorKind};
+    use crate::alarm::SensorKind;
+    use crate::config::Config;
 
     const HOUSE: &str = include_str!("../../config/simulator.toml");
 
@@ -192,7 +207,8 @@ mod tests {
         let settings: Result<Vec<_>, _> = (settings.iter())
             .map(|(key, value)| Setting::parse(key, value))
             .collect();
-        changed_config(HOUSE, "house.toml", &[], &settings?)
+        let changed = changed_config(HOUSE, "house.toml", &[], &settings?)?;
+        Ok(changed.config)
     }
 
     fn refusal(key: &str, value: &str) -> String {
@@ -209,7 +225,7 @@ mod tests {
             ("sensor.\"front door\".entry", "delayed"),
             ("panel.entry-delay", "30s"),
             ("sensor.hall.modes", "[\"away\"]"),
-            ("contact.Ben.phone", "\"+302101111111\""),
+            ("contact.Ben.phone", "+302101111111"),
             ("sensor.\"front door\".confirm-with.sensors", "[\"hall\"]"),
             ("sensor.\"front door\".confirm-with.within", "5m"),
         ])
@@ -248,14 +264,17 @@ mod tests {
         let extra = |name: &str, kind| ExtraSensor {
             name: name.into(),
             kind,
+            entry: Entry::Delayed,
         };
         let extra = [
-            extra("help", SensorKind::Panic),
+            extra("back door", SensorKind::Contact),
             extra("hall", SensorKind::Gas),
         ];
-        let config = changed_config(HOUSE, "house.toml", &extra, &[]).unwrap();
+        let changed = changed_config(HOUSE, "house.toml", &extra, &[]).unwrap();
+        let config = changed.config;
         assert_eq!(config.sensors.len(), 4);
-        assert_eq!(config.sensors[3].kind, SensorKind::Panic);
+        assert_eq!(config.sensors[3].kind, SensorKind::Contact);
+        assert_eq!(config.sensors[3].entry, Entry::Delayed);
         assert_eq!(config.sensors[0].kind, SensorKind::Motion);
     }
 }

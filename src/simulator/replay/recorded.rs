@@ -7,8 +7,8 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::timeline::Timeline;
-use super::world::World;
-use super::{Answers, Script};
+use super::world::{Next, World};
+use super::{Answers, Script, armed};
 use crate::alarm::{BootTime, Command, Record, Recording, Seen, SensorName};
 use crate::clock::WallTime;
 use crate::config::Config;
@@ -107,31 +107,30 @@ impl Recorded {
                 active.push(seen.sensor.clone());
             }
         }
-        let mut cues: Vec<Cue> = (seen.into_iter())
-            .map(|seen| Cue {
-                at: seen.at.since(begins),
-                what: Happening::Sensor {
-                    name: seen.sensor.clone(),
-                    active: seen.active,
-                },
-            })
-            .chain(self.commands.iter().cloned())
-            .collect();
-        cues.sort_by_key(|cue| cue.at);
-        let last = cues.last().map_or(Duration::ZERO, |cue| cue.at);
-        let mode = self.recording.mode.map_or("disarmed", |mode| mode.word());
+        let readings = seen.into_iter().map(|seen| {
+            let (name, active) = (seen.sensor.clone(), seen.active);
+            let next = match seen.found {
+                true => Next::Found(name, active),
+                false => Next::Cue(Happening::Sensor { name, active }),
+            };
+            (seen.at.since(begins), next)
+        });
+        let commands = (self.commands.iter()).map(|cue| (cue.at, Next::Cue(cue.what.clone())));
+        let plan: Vec<(Duration, Next)> = readings.chain(commands).collect();
+        let last = plan.iter().map(|(at, _)| *at).max().unwrap_or_default();
         let id = self.recording.incident;
+        let armed = armed(self.recording.mode);
         let script = Script {
-            title: format!("Incident {id}, as the sensors saw it ({mode})"),
+            title: format!("Incident {id} as the sensors saw it ({armed})"),
             mode: self.recording.mode,
             begins: self.wall(begins),
             lasts: last + AFTER,
             answers: Answers::Nobody,
-            cues: &cues,
+            plan,
             active,
             zone: TimeZone::system(),
         };
-        World::new(&script, config).run()
+        World::new(script, config).run()
     }
 
     fn begins(&self) -> BootTime {

@@ -115,7 +115,7 @@ impl Timeline {
         }
     }
 
-    /// Adds a line. What two tell of one thing is told once.
+    /// Adds a line.
     pub(super) fn note(&mut self, at: WallTime, incident: Option<IncidentId>, what: What) {
         self.lines.push(Line { at, incident, what });
     }
@@ -204,9 +204,6 @@ impl What {
             What::Call { .. } => "phone",
             What::History(Record::Exhaust { .. }) => "fan",
             What::History(Record::Photo { .. } | Record::PhotoFailed { .. }) => "camera",
-            What::History(Record::TroubleRaised { .. } | Record::TroubleCleared { .. }) => {
-                "trouble"
-            }
             What::History(Record::Message { channel, .. }) => match channel.as_str() {
                 "email" => "mail",
                 "phone" => "phone",

@@ -7,19 +7,20 @@ use std::time::Duration;
 
 use super::Script;
 use super::backstage::{Backstage, VirtualClock, Wish, lines};
+use super::devices::Devices;
 use super::timeline::{Timeline, What, asked};
 use super::ways::{Tried, Ways};
 use crate::alarm::{
-    Alarm, BootTime, Durable, End, Event, IncidentId, Panel as Armed, Pattern, PhotoId, Reading,
-    Record, SensorKind, SensorName, Started, StoreFound, Trouble, TroubleCode,
+    Alarm, BootTime, Durable, End, Event, IncidentId, Panel as Armed, Pattern, PhotoId, Record,
+    SensorName, Started, StoreFound, Trouble, TroubleCode,
 };
 use crate::camera::CameraFault;
 use crate::clock::{Clock, Stamp};
-use crate::config::{Config, Source};
+use crate::config::Config;
 use crate::inbox::Letter;
 use crate::outbox::{AddressBook, Changes, Channels, Outbox, Outcome, Threads};
 use crate::panel::Panel;
-use crate::simulator::{FaultSet, Faults, Happening, NodeFault};
+use crate::simulator::{Faults, Happening};
 
 /// The house has been up for so long: every sensor is warm.
 const UP: BootTime = BootTime::from_secs(86_400);
@@ -43,8 +44,7 @@ pub(super) struct World {
     outbox: Outbox,
     ways: Ways,
     faults: Faults,
-    sensors: BTreeMap<SensorName, Device>,
-    nodes: Vec<String>,
+    devices: Devices,
     photos: u64,
     camera_in_trouble: bool,
     buzzer: Option<Pattern>,
@@ -53,8 +53,10 @@ pub(super) struct World {
 }
 
 /// Something that will happen.
-enum Next {
+pub(super) enum Next {
     Cue(Happening),
+    /// A level that was found rather than a change that was seen.
+    Found(SensorName, bool),
     Heartbeat(SensorName),
     Shutter(IncidentId),
     Photo(IncidentId, Result<(), &'static str>),
@@ -62,18 +64,8 @@ enum Next {
     Tried(u64, Tried),
 }
 
-/// A sensor's device.
-struct Device {
-    kind: SensorKind,
-    active: bool,
-    /// It sends a sign of life this often.
-    heartbeat: Option<Duration>,
-    /// The node whose cable it hangs on.
-    node: Option<String>,
-}
-
 impl World {
-    pub(super) fn new(script: &Script<'_>, config: &Config) -> Self {
+    pub(super) fn new(script: Script, config: &Config) -> Self {
         let clock = Arc::new(VirtualClock::new(UP, script.begins));
         let (wish, wishes) = channel();
         let channels = Channels::from(config);
@@ -83,23 +75,10 @@ impl World {
             1,
             fastrand::Rng::with_seed(SEED),
         );
-        let alarm = Alarm::new(config.policy(), before(script, config), UP);
+        let alarm = Alarm::new(config.policy(), before(&script, config), UP);
         let lines = lines(config, &wish);
         let panel = Panel::new(alarm, lines, book, clock.clone(), Backstage(wish));
         let ring_time = (config.phone.as_ref()).map_or(Duration::ZERO, |phone| phone.ring_time);
-        let sensors = config.sensors.iter().map(|sensor| {
-            let device = Device {
-                kind: sensor.kind,
-                active: script.active.contains(&sensor.name),
-                // Often enough that one may get lost.
-                heartbeat: sensor.silent_after.map(|after| after / 2),
-                node: match &sensor.source {
-                    Source::NodeMcu { node, .. } => Some(node.clone()),
-                    Source::Gpio(_) | Source::Mqtt(_) | Source::Simulated => None,
-                },
-            };
-            (sensor.name.clone(), device)
-        });
         let mut world = World {
             clock,
             plan: BTreeMap::new(),
@@ -114,16 +93,15 @@ impl World {
                 script.zone.clone(),
             ),
             faults: Faults::default(),
-            sensors: sensors.collect(),
-            nodes: config.nodemcus.iter().map(|it| it.name.clone()).collect(),
+            devices: Devices::new(config, &script.active),
             photos: 0,
             camera_in_trouble: false,
             buzzer: None,
             until: UP + script.lasts,
             timeline: Timeline::new(script.title.clone(), script.lasts, script.zone.clone()),
         };
-        for cue in script.cues {
-            world.plan(UP + cue.at, Next::Cue(cue.what.clone()));
+        for (at, next) in script.plan {
+            world.plan(UP + at, next);
         }
         world
     }
@@ -137,7 +115,7 @@ impl World {
             waiting: 0,
             arm_away: false,
         }));
-        for name in self.sensors.keys().cloned().collect::<Vec<_>>() {
+        for name in self.devices.names() {
             self.report(&name, true);
             self.plan_heartbeat(name);
         }
@@ -176,25 +154,25 @@ impl World {
 
     fn happens(&mut self, next: Next) {
         match next {
-            Next::Cue(Happening::Sensor { name, active }) => self.sensed(&name, active),
+            Next::Cue(Happening::Sensor { name, active }) => self.sensed(&name, active, false),
+            Next::Found(name, active) => self.sensed(&name, active, true),
             Next::Cue(Happening::Command { command, by }) => {
-                let (command_words, who) = (asked(&command), by.who().to_owned());
-                self.note(
-                    None,
-                    What::Command {
-                        command: command_words,
-                        by: who,
-                    },
-                );
+                let what = What::Command {
+                    command: asked(&command),
+                    by: by.who().to_owned(),
+                };
+                self.note(None, what);
                 self.tell(Event::Command { command, by });
             }
             Next::Cue(Happening::Fault(change)) => {
                 let before = self.faults.now();
                 self.note(None, What::Fault(change.clone()));
-                self.faults
-                    .put(change)
+                (self.faults.put(change))
                     .expect("a scenario's faults were checked when it was read");
-                self.node_changed(&before);
+                let now = self.faults.now();
+                for event in self.devices.cable(before.nodemcu, now.nodemcu) {
+                    self.tell(event);
+                }
             }
             Next::Heartbeat(name) => {
                 self.report(&name, false);
@@ -218,95 +196,27 @@ impl World {
         }
     }
 
-    // ---- sensors ---------------------------------------------------------------------------
+    // ---- what the panel hears --------------------------------------------------------------
 
-    fn sensed(&mut self, name: &SensorName, active: bool) {
-        let Some(device) = self.sensors.get_mut(name) else {
-            return; // of another configuration: what was recorded there
-        };
-        let sensor_kind = device.kind;
-        if std::mem::replace(&mut device.active, active) != active {
-            let sensor = name.clone();
-            self.note(
-                None,
-                What::Sensor {
-                    sensor,
-                    sensor_kind,
-                    active,
-                },
-            );
+    fn sensed(&mut self, name: &SensorName, active: bool, found: bool) {
+        if let Some(what) = self.devices.sees(name, active) {
+            self.note(None, what);
         }
-        self.report(name, false);
+        self.report(name, found);
     }
 
-    /// The sensor says what it sees, if its cable is in.
+    /// The sensor says what it sees.
     fn report(&mut self, name: &SensorName, found: bool) {
-        let unplugged = self.faults.now().nodemcu == Some(NodeFault::Unplugged);
-        let device = &self.sensors[name];
-        if unplugged && device.node.is_some() {
-            return;
+        let cable = self.faults.now().nodemcu;
+        if let Some(event) = self.devices.says(name, found, cable) {
+            self.tell(event);
         }
-        self.tell(Event::Reading(Reading {
-            found,
-            ..Reading::seen(name.as_str(), device.active)
-        }));
     }
 
     fn plan_heartbeat(&mut self, name: SensorName) {
-        if let Some(every) = self.sensors[&name].heartbeat {
+        if let Some(every) = self.devices.heartbeat(&name) {
             self.plan_in(every, Next::Heartbeat(name));
         }
-    }
-
-    /// The nodes' cable was pulled or put back, or has become noisy or clear.
-    fn node_changed(&mut self, before: &FaultSet) {
-        let now = self.faults.now().nodemcu;
-        if before.nodemcu == now {
-            return;
-        }
-        let hanging: Vec<SensorName> = (self.sensors.iter())
-            .filter(|(_, device)| device.node.is_some())
-            .map(|(name, _)| name.clone())
-            .collect();
-        match before.nodemcu {
-            Some(NodeFault::Unplugged) => {
-                self.nodes_trouble(TroubleCode::NodeGone, None);
-                hanging.iter().for_each(|name| self.report(name, true));
-            }
-            Some(NodeFault::Garbage) => self.nodes_trouble(TroubleCode::LinkNoisy, None),
-            None => {}
-        }
-        match now {
-            Some(NodeFault::Unplugged) => {
-                for sensor in hanging {
-                    self.tell(Event::Lost { sensor });
-                }
-                let text = "the node is gone: the cable was pulled";
-                self.nodes_trouble(TroubleCode::NodeGone, Some(text));
-            }
-            Some(NodeFault::Garbage) => {
-                let text = "more than one line in ten from the node is damaged";
-                self.nodes_trouble(TroubleCode::LinkNoisy, Some(text));
-            }
-            None => {}
-        }
-    }
-
-    fn nodes_trouble(&mut self, code: TroubleCode, text: Option<&str>) {
-        for subject in self.nodes.clone() {
-            self.trouble(code, subject, text);
-        }
-    }
-
-    fn trouble(&mut self, code: TroubleCode, subject: String, text: Option<&str>) {
-        self.tell(match text {
-            Some(text) => Event::TroubleRaised(Trouble {
-                code,
-                subject,
-                text: text.to_owned(),
-            }),
-            None => Event::TroubleCleared { code, subject },
-        });
     }
 
     fn photo(&mut self, incident: IncidentId, photo: Result<(), &'static str>) {
@@ -325,12 +235,18 @@ impl World {
             }
         };
         if std::mem::replace(&mut self.camera_in_trouble, why.is_some()) != why.is_some() {
-            self.trouble(TroubleCode::Camera, "camera".to_owned(), why);
+            let (code, subject) = (TroubleCode::Camera, "camera".to_owned());
+            self.tell(match why {
+                Some(why) => Event::TroubleRaised(Trouble {
+                    code,
+                    subject,
+                    text: why.to_owned(),
+                }),
+                None => Event::TroubleCleared { code, subject },
+            });
         }
         self.tell(event);
     }
-
-    // ---- the panel -------------------------------------------------------------------------
 
     fn tell(&mut self, event: Event) {
         self.panel.turn(Letter {
@@ -444,7 +360,7 @@ impl World {
 }
 
 /// What the panel is when the night begins.
-fn before(script: &Script<'_>, config: &Config) -> Durable {
+fn before(script: &Script, config: &Config) -> Durable {
     let mut durable = Durable {
         ever_armed: true,
         ..Durable::default()

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Answers, Cue, ExtraSensor, Happening, Scenario, ScenarioError, Source, owner};
-use crate::alarm::{Command, Mode, SensorKind, SensorName};
+use crate::alarm::{Command, Entry, Mode, SensorKind, SensorName};
 use crate::config::{At, Diagnostic, Time, explain, write_duration};
 use crate::simulator::Faults;
 
@@ -49,6 +49,8 @@ enum RawAnswers {
 struct RawSensor {
     name: String,
     kind: SensorKind,
+    #[serde(default)]
+    entry: Entry,
 }
 
 #[derive(Deserialize)]
@@ -112,6 +114,7 @@ pub(super) fn read(source: Source) -> Result<Scenario, ScenarioError> {
             .map(|extra| ExtraSensor {
                 name: extra.name.as_str().into(),
                 kind: extra.kind,
+                entry: extra.entry,
             })
             .collect(),
         cues,
