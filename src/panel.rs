@@ -12,8 +12,8 @@ use tracing::error;
 
 use crate::actuators::{Buzzer, Exhaust};
 use crate::alarm::{
-    Action, Alarm, Answer, BootTime, Calls, Durable, Event, IncidentId, PhotoId, Record, Status, Trouble,
-    TroubleCode,
+    Action, Alarm, Answer, BootTime, Calls, Durable, Event, IncidentId, PhotoId, Record, Status,
+    Trouble, TroubleCode,
 };
 use crate::clock::{SharedClock, Stamp};
 use crate::inbox::{Letter, Reply};

@@ -411,9 +411,7 @@ fn an_incident_that_ended_unseen_can_still_be_acknowledged_and_its_calls_stop() 
     house.actions.clear();
     house.command(Command::Acknowledge);
     assert!(house.did(&Action::StopCalls { whose: Calls::All }));
-    let acknowledged = |action: &&Action| {
-        matches!(action, Action::Save(incident) if incident.acknowledged.is_some())
-    };
+    let acknowledged = |action: &&Action| matches!(action, Action::Save(incident) if incident.acknowledged.is_some());
     assert_eq!(house.actions.iter().filter(acknowledged).count(), 1);
     house.actions.clear();
     house.command(Command::Acknowledge);

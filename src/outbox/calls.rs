@@ -224,7 +224,7 @@ impl Outbox {
             }
             CallEnd::Completed => {
                 self.clear(TroubleCode::Phone, &rung.contact, changes);
-                self.path_works(&Recipient::Phone, changes);
+                self.path_works(&Recipient::Phone, now.boot, changes);
             }
             CallEnd::Busy | CallEnd::NoAnswer | CallEnd::Machine => {
                 self.clear(TroubleCode::Phone, &rung.contact, changes);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use asfaleia::alarm::{Event, IncidentId, TroubleCode};
+use asfaleia::alarm::{Calls, Event, IncidentId, TroubleCode};
 use asfaleia::clock::Stamp;
 use asfaleia::notify::{CallSid, PlaceFailure, Progress};
 use asfaleia::outbox::{Command, Message};

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 
 use crate::actuators::{Buzzer, Exhaust, Outputs, Switch};
-use crate::alarm::{BootTime, IncidentId, PhotoId, Status};
+use crate::alarm::{BootTime, Calls, IncidentId, PhotoId, Status};
 use crate::clock::{Clock, WallTime};
 use crate::config::Config;
 use crate::panel::{Handover, Hands, Lines, Reconfigured};
@@ -22,9 +22,7 @@ pub(super) enum Wish {
         incident: IncidentId,
         photo: Result<PhotoId, String>,
     },
-    StopCalls {
-        incident: Option<IncidentId>,
-    },
+    StopCalls(Calls),
     Show(Box<Status>),
     Exhaust(bool),
 }
@@ -60,8 +58,8 @@ impl Hands for Backstage {
         self.wish(Wish::Attach { incident, photo });
     }
 
-    fn stop_calls(&mut self, incident: Option<IncidentId>) {
-        self.wish(Wish::StopCalls { incident });
+    fn stop_calls(&mut self, whose: Calls) {
+        self.wish(Wish::StopCalls(whose));
     }
 
     fn show(&mut self, status: Status) {

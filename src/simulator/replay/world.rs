@@ -11,7 +11,7 @@ use super::devices::Devices;
 use super::timeline::{Timeline, What, asked};
 use super::ways::{Tried, Ways};
 use crate::alarm::{
-    Alarm, BootTime, Durable, End, Event, IncidentId, Panel as Armed, Pattern, PhotoId, Record,
+    Alarm, BootTime, Durable, Event, IncidentId, Panel as Armed, Pattern, PhotoId, Record,
     SensorName, Started, StoreFound, Trouble, TroubleCode,
 };
 use crate::camera::CameraFault;
@@ -279,9 +279,9 @@ impl World {
                     let changes = self.outbox.attach(incident, &photo, &now);
                     self.apply(changes);
                 }
-                Wish::StopCalls { incident } => {
+                Wish::StopCalls(whose) => {
                     let now = self.now();
-                    let changes = self.outbox.stop_calls(incident, End::Canceled, &now);
+                    let changes = self.outbox.stop_calls(whose, &now);
                     self.apply(changes);
                 }
                 Wish::Show(status) => {
