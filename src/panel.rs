@@ -88,6 +88,8 @@ pub struct Panel<H> {
     shown: Option<Status>,
     /// Output lines that could not be switched the last time.
     faulty: BTreeSet<&'static str>,
+    /// The fan's line could not be switched: when it is tried again.
+    fan_again: Option<BootTime>,
     clock: SharedClock,
     hands: H,
     actions: Vec<Action>,
@@ -112,6 +114,7 @@ impl<H: Hands> Panel<H> {
             book,
             shown: None,
             faulty: BTreeSet::new(),
+            fan_again: None,
             clock,
             hands,
             actions: Vec::new(),
@@ -140,12 +143,21 @@ impl<H: Hands> Panel<H> {
     /// When the panel must turn again, whatever else happens.
     pub fn deadline(&mut self) -> Option<BootTime> {
         let buzzer = (self.lines.buzzer.as_mut()).and_then(|it| it.poll(self.clock.boot()));
-        self.alarm.deadline().into_iter().chain(buzzer).min()
+        let again = self.fan_again;
+        [self.alarm.deadline(), buzzer, again]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Deadlines that are due run.
     pub fn tick(&mut self) {
         let now = self.clock.boot();
+        if self.fan_again.is_some_and(|due| due <= now) {
+            let wanted = Action::Exhaust(self.alarm.status().exhaust);
+            let faults = self.switch_outputs(&[wanted]);
+            self.turn_all(faults);
+        }
         if self.alarm.deadline().is_some_and(|due| due <= now) {
             self.turn(Letter {
                 event: Event::Tick,
@@ -186,9 +198,13 @@ impl<H: Hands> Panel<H> {
             self.shown = Some(status);
         }
         // Each a turn of its own: a deadline that runs in it may switch outputs again.
-        for fault in faults {
+        self.turn_all(faults);
+    }
+
+    fn turn_all(&mut self, events: Vec<Event>) {
+        for event in events {
             self.turn(Letter {
-                event: fault,
+                event,
                 at: self.clock.boot(),
                 reply: None,
             });
@@ -220,6 +236,8 @@ impl<H: Hands> Panel<H> {
                 Action::Exhaust(on) => {
                     if let Some(exhaust) = &mut self.lines.exhaust {
                         let fault = exhaust.set(*on).err();
+                        let again = self.clock.boot() + FAN_AGAIN_AFTER;
+                        self.fan_again = fault.is_some().then_some(again);
                         faults.extend(self.note_fault("exhaust", fault));
                     }
                 }
@@ -333,6 +351,8 @@ impl<H: Hands> Panel<H> {
     }
 }
 
+/// A fan that cannot be switched is tried again and again: gas does not wait.
+const FAN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// `recv_timeout` counts on a clock that stands still while the machine sleeps.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 

@@ -318,6 +318,8 @@ pub enum About {
         triggers: u32,
         /// Triggers that no mail has counted before, for each sensor.
         untold: Vec<(SensorName, u32)>,
+        /// Phone ladders that were held back by `ladder-every` and not told before.
+        ladders_held_back: u32,
         /// Sensors that stay open and take no part until they close.
         still_open: Vec<SensorName>,
     },

@@ -43,6 +43,13 @@ impl Alarm {
         if !active || sensor.soak {
             return;
         }
+        self.ventilate(sensor, now);
+        if self.warm_up_end(sensor).is_some_and(|end| now < end) {
+            self.record_trigger(self.gas_incident_id(), sensor, Effect::WarmUp, out);
+        }
+    }
+
+    fn ventilate(&mut self, sensor: &SensorPolicy, now: BootTime) {
         let gas = &mut self.durable.gas;
         gas.fan.get_or_insert(Fan {
             since: now,
@@ -50,9 +57,6 @@ impl Alarm {
             long_told: false,
         });
         gas.sensors.insert(sensor.name.clone());
-        if self.warm_up_end(sensor).is_some_and(|end| now < end) {
-            self.record_trigger(self.gas_incident_id(), sensor, Effect::WarmUp, out);
-        }
     }
 
     /// The filters have let gas through, and the sensor is warm: people are told.
@@ -66,6 +70,7 @@ impl Alarm {
             self.record_trigger(self.gas_incident_id(), sensor, Effect::Soak, out);
             return;
         }
+        self.ventilate(sensor, now);
         if let Some(mut open) = self.durable.gas.open.take() {
             if open.count(sensor, now) {
                 self.durable.gas.silenced = false; // gas in another room is news
@@ -173,16 +178,19 @@ impl Alarm {
         }
     }
 
+    /// Nobody has acknowledged: call again, unless there is no gas at this moment.
     fn call_again(&mut self, now: BootTime, out: &mut Vec<Action>) {
         let gas = &self.durable.gas;
         let clear = self.all_clear_known(gas.sensors.iter());
-        let open = (gas.open.as_ref()).filter(|open| open.incident.wants_attention() && !clear);
+        let open = (gas.open.as_ref()).filter(|open| open.incident.wants_attention());
         let Some(open) = open else {
             self.durable.gas.call_again = None;
             return;
         };
         let cause = open.incident.causes.first().map(|cause| &cause.sensor);
-        if let Some(sensor) = cause.and_then(|name| self.policy.sensor(name)) {
+        if let Some(sensor) = cause.and_then(|name| self.policy.sensor(name))
+            && !clear
+        {
             let notice = self.alarm_notice(open, sensor, now);
             self.call(Some(open.incident.id), notice, out);
         }

@@ -8,7 +8,7 @@ use super::state::{Inhibition, Open, Panel};
 use super::step::Alarm;
 use super::time::BootTime;
 
-const STAYS_OPEN: &str = "it stays open; it takes part again when it has closed";
+const STAYS_OPEN: &str = "it stays open, or says nothing; it takes part again when it has closed";
 
 impl Alarm {
     pub(super) fn intrusion_incident_id(&self) -> Option<IncidentId> {
@@ -23,7 +23,9 @@ impl Alarm {
             | Panel::Paused { until, .. } => Some(*until),
             Panel::Triggered {
                 siren, quiet_since, ..
-            } => siren.or_else(|| quiet_since.map(|since| since + self.policy.panel.clear_after)),
+            } => siren
+                .or_else(|| quiet_since.map(|since| since + self.policy.panel.clear_after))
+                .or_else(|| self.stuck_deadline()),
         };
         let mail = self
             .durable
@@ -31,6 +33,13 @@ impl Alarm {
             .as_ref()
             .and_then(|open| self.follow_up_due(open));
         panel.into_iter().chain(mail).min()
+    }
+
+    /// Nothing rings, and yet a sensor is active: when it counts as one that stays open.
+    fn stuck_deadline(&self) -> Option<BootTime> {
+        let open = self.durable.intrusion.as_ref()?;
+        let last = open.incident.causes.iter().map(|cause| cause.last).max()?;
+        Some(last + self.policy.panel.siren_time)
     }
 
     pub(super) fn intrusion_due(&mut self, at: BootTime, out: &mut Vec<Action>) {
@@ -67,6 +76,13 @@ impl Alarm {
             } if since + self.policy.panel.clear_after <= at => {
                 self.all_quiet(at, out);
             }
+            Panel::Triggered {
+                siren: None,
+                quiet_since: None,
+                ..
+            } if self.stuck_deadline().is_some_and(|due| due <= at) => {
+                self.inhibit_what_stays_open(at, out);
+            }
             Panel::Disarmed
             | Panel::Armed { .. }
             | Panel::Arming { .. }
@@ -79,10 +95,10 @@ impl Alarm {
     /// Notes since when all sensors of the incident are quiet.
     pub(super) fn settle_intrusion(&mut self, now: BootTime) {
         let quiet = self.durable.intrusion.as_ref().is_some_and(|open| {
-            open.incident.causes.iter().all(|cause| {
-                let active = self.sensing(&cause.sensor).is_some_and(|s| s.is_active());
-                !active || self.is_inhibited(&cause.sensor)
-            })
+            open.incident
+                .causes
+                .iter()
+                .all(|cause| !self.may_be_active(&cause.sensor) || self.is_inhibited(&cause.sensor))
         });
         if let Panel::Triggered {
             siren, quiet_since, ..
@@ -94,6 +110,12 @@ impl Alarm {
                 *quiet_since = None;
             }
         }
+    }
+
+    /// It is active, or silent, which is neither active nor fine.
+    fn may_be_active(&self, name: &SensorName) -> bool {
+        self.sensing(name)
+            .is_some_and(|s| s.is_active() || s.silent.is_some())
     }
 
     // ---- arming ----------------------------------------------------------------------------
@@ -184,6 +206,7 @@ impl Alarm {
             .iter_mut()
             .filter_map(|(name, marks)| {
                 marks.own_incidents = 0;
+                marks.last_trigger = None;
                 marks.inhibited.is_some().then(|| name.clone())
             })
             .collect();
@@ -205,6 +228,9 @@ impl Alarm {
         self.record_state(from, by.map(|(_, actor)| actor), out);
         let mut open = Vec::new();
         for sensor in self.policy.sensors.clone() {
+            if !sensor.kind.always_counts() {
+                self.forget_activity(&sensor.name);
+            }
             let active = self.sensing(&sensor.name).is_some_and(|s| s.is_active());
             if !active || !sensor.modes.contains(&mode) || sensor.kind.always_counts() {
                 continue;
@@ -212,7 +238,6 @@ impl Alarm {
             if !sensor.kind.may_stay_open() {
                 // The owner who walks out is not an intruder who walks in.
                 self.marks(&sensor.name).spent = true;
-                self.forget_activity(&sensor.name);
             } else if !self.is_inhibited(&sensor.name) && !sensor.soak {
                 self.inhibit(&sensor.name, Inhibition::UntilClosed, STAYS_OPEN, now, out);
                 open.push(sensor.name.clone());
@@ -319,6 +344,7 @@ impl Alarm {
             self.record_trigger(self.intrusion_incident_id(), sensor, Effect::Soak, out);
             return;
         }
+        self.marks(&sensor.name).last_trigger = Some(now);
         let entry_delay = self.policy.panel.entry_delay;
         match &mut self.durable.panel {
             Panel::Triggered { .. } => self.join(sensor, now, out),
@@ -374,14 +400,14 @@ impl Alarm {
         for (name, kind, at) in sensed {
             incident.count(name, kind, at);
         }
-        incident.confirmed = incident
-            .causes
-            .iter()
-            .any(|cause| self.confirms(&incident, &cause.sensor, cause.last));
-        let held = match &sensor.confirm {
-            Some(confirm) if !incident.confirmed => confirm.holds_back.clone(),
-            Some(_) | None => Vec::new(),
-        };
+        incident.confirmed =
+            (incident.causes.iter()).any(|cause| self.is_confirmed(&cause.sensor, cause.last));
+        // What one of its sensors does not hold back is not held back.
+        let mut held = vec![Held::Buzzer, Held::Email, Held::Phone];
+        for cause in &incident.causes {
+            let own = self.holds_back(&cause.sensor);
+            held.retain(|what| !incident.confirmed && own.contains(what));
+        }
         let siren = (!held.contains(&Held::Buzzer)).then(|| now + self.policy.panel.siren_time);
         self.durable.panel = Panel::Triggered {
             back_to: mode,
@@ -389,7 +415,7 @@ impl Alarm {
             silenced: false,
             quiet_since: None,
         };
-        self.marks(&sensor.name).own_incidents += 1;
+        self.marks(&incident.causes[0].sensor).own_incidents += 1;
 
         let id = incident.id;
         let mut open = Open::new(incident, held);
@@ -418,78 +444,75 @@ impl Alarm {
         };
         let new = open.count(sensor, now);
         self.record_trigger(Some(open.incident.id), sensor, Effect::FollowUp, out);
-        if !open.incident.confirmed && self.confirms(&open.incident, &sensor.name, now) {
-            self.confirmed(&mut open, sensor, now, out);
+        // A call for help is an alarm of its own, whoever has seen what went before it.
+        let panic = new && sensor.kind == SensorKind::Panic;
+        if panic {
+            open.incident.acknowledged = None;
+            open.called = false;
         }
-        let panic = sensor.kind == SensorKind::Panic;
+        if !open.incident.confirmed && self.is_confirmed(&sensor.name, now) {
+            open.incident.confirmed = true;
+            open.confirmed_untold = true;
+            self.record(
+                Some(open.incident.id),
+                Record::Confirmed {
+                    sensor: sensor.name.clone(),
+                },
+                out,
+            );
+        }
         let again = now + self.policy.panel.siren_time;
+        let held_before = open.held.clone();
+        let own = self.holds_back(&sensor.name);
+        let confirmed = open.incident.confirmed;
+        open.held
+            .retain(|what| !confirmed && !panic && own.contains(what));
+        let let_go = |what| held_before.contains(&what) && !open.held.contains(&what);
+        let (ring, tell) = (let_go(Held::Buzzer), let_go(Held::Email));
         if let Panel::Triggered {
             siren, silenced, ..
         } = &mut self.durable.panel
         {
             // Somebody who moves on through the house rings again; a sensor that flaps does not.
-            let moved_on = new && !*silenced && !open.held.contains(&Held::Buzzer);
-            if siren.is_none() && (panic || moved_on) {
+            let moved_on = new && !open.held.contains(&Held::Buzzer);
+            if siren.is_none() && (panic || (!*silenced && (ring || moved_on))) {
                 *siren = Some(again);
+                *silenced = false;
             }
         }
-        if panic {
+        if tell {
+            self.tell_alarm(&mut open, sensor, now, out);
+        }
+        if !open.called && (panic || confirmed || let_go_of_phone(&held_before, &open.held)) {
             self.ladder(&mut open, sensor, now, out);
         }
         out.push(Action::Save(open.incident.clone()));
         self.durable.intrusion = Some(open);
     }
 
-    /// Does a trigger of `name` now, together with another sensor of the incident, confirm it?
-    fn confirms(&self, incident: &Incident, name: &SensorName, now: BootTime) -> bool {
+    /// What an alarm of this sensor alone holds back until another confirms it.
+    fn holds_back(&self, name: &SensorName) -> Vec<Held> {
+        let confirm = self.policy.sensor(name).and_then(|it| it.confirm.as_ref());
+        confirm.map_or(Vec::new(), |confirm| confirm.holds_back.clone())
+    }
+
+    /// Has another sensor triggered close enough to this one's trigger at `at`, before or after, in
+    /// this arming, that the two confirm each other?
+    fn is_confirmed(&self, name: &SensorName, at: BootTime) -> bool {
         let window = |of: &SensorName, by: &SensorName| {
             let confirm = self.policy.sensor(of)?.confirm.as_ref()?;
             confirm.sensors.contains(by).then_some(confirm.within)
         };
-        incident.causes.iter().any(|cause| {
-            let other = &cause.sensor;
-            other != name
-                && [window(name, other), window(other, name)]
-                    .into_iter()
-                    .flatten()
-                    .any(|within| now.since(cause.last) <= within)
+        self.durable.marks.iter().any(|(other, marks)| {
+            let Some(last) = marks.last_trigger.filter(|_| other != name) else {
+                return false;
+            };
+            let apart = at.since(last).max(last.since(at));
+            [window(name, other), window(other, name)]
+                .into_iter()
+                .flatten()
+                .any(|within| apart <= within)
         })
-    }
-
-    /// A second sensor confirms the alarm: what was held back is done now.
-    fn confirmed(
-        &mut self,
-        open: &mut Open,
-        sensor: &SensorPolicy,
-        now: BootTime,
-        out: &mut Vec<Action>,
-    ) {
-        open.incident.confirmed = true;
-        self.record(
-            Some(open.incident.id),
-            Record::Confirmed {
-                sensor: sensor.name.clone(),
-            },
-            out,
-        );
-        let held = std::mem::take(&mut open.held);
-        if held.contains(&Held::Buzzer)
-            && let Panel::Triggered {
-                siren,
-                silenced: false,
-                ..
-            } = &mut self.durable.panel
-        {
-            *siren = Some(now + self.policy.panel.siren_time);
-        }
-        if held.contains(&Held::Email) {
-            self.tell_alarm(open, sensor, now, out);
-        } else {
-            open.confirmed_untold = true;
-        }
-        if !open.called {
-            self.ladder(open, sensor, now, out);
-        }
     }
 
     /// Begins the phone ladder, or holds it back: at most one in `ladder-every`, unless the alarm
@@ -508,17 +531,14 @@ impl Alarm {
             return;
         }
         let urgent = open.incident.confirmed || sensor.kind == SensorKind::Panic;
-        let too_soon = self
-            .durable
-            .last_ladder
-            .is_some_and(|last| now.since(last) < phone.ladder_every);
+        let too_soon = (self.durable.no_ladder_before).is_some_and(|before| now < before);
         if too_soon && !urgent {
             open.ladders_held_back += 1;
             self.record(Some(open.incident.id), Record::LadderHeldBack {}, out);
             return;
         }
         open.called = true;
-        self.durable.last_ladder = Some(now);
+        self.durable.no_ladder_before = Some(now + phone.ladder_every);
         let notice = self.alarm_notice(open, sensor, now);
         self.call(Some(open.incident.id), notice, out);
     }
@@ -536,8 +556,7 @@ impl Alarm {
             .causes
             .iter()
             .map(|cause| cause.sensor.clone())
-            .filter(|name| self.sensing(name).is_some_and(|s| s.is_active()))
-            .filter(|name| !self.is_inhibited(name))
+            .filter(|name| self.may_be_active(name) && !self.is_inhibited(name))
             .collect();
         for name in stuck {
             self.inhibit(&name, Inhibition::UntilClosed, STAYS_OPEN, now, out);
@@ -574,7 +593,8 @@ impl Alarm {
         };
         let own = self.marks(name).own_incidents;
         let too_often = sensor.max_triggers > 0 && own >= sensor.max_triggers;
-        if !too_often || sensor.kind == SensorKind::Panic || self.is_inhibited(name) {
+        let already = matches!(self.marks(name).inhibited, Some(Inhibition::Until(_)));
+        if !too_often || sensor.kind == SensorKind::Panic || already {
             return;
         }
         let why = format!(
@@ -609,4 +629,8 @@ impl Alarm {
         };
         self.end_incident(&mut open, ending, about, now, out);
     }
+}
+
+fn let_go_of_phone(before: &[Held], now: &[Held]) -> bool {
+    before.contains(&Held::Phone) && !now.contains(&Held::Phone)
 }

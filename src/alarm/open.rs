@@ -190,6 +190,7 @@ impl Alarm {
             lasted_seconds: now.since(open.incident.since).as_secs(),
             triggers: open.incident.triggers(),
             untold: open.untold.clone(),
+            ladders_held_back: open.ladders_held_back,
             still_open,
         }
     }
@@ -225,7 +226,12 @@ impl Alarm {
             }
             self.durable.unseen.push(open.incident.clone());
         }
-        out.push(Action::SaveRecording(self.recording(&open.incident)));
+        // After a restart, or a very long incident, what is remembered begins too late: what was
+        // saved at the trigger explains it better.
+        let recording = self.recording(&open.incident);
+        if (recording.seen.first()).is_some_and(|first| first.at <= open.incident.since) {
+            out.push(Action::SaveRecording(recording));
+        }
         // Nobody was told of it (mail is held back until confirmed): nobody needs to hear its end.
         if open.last_mail.is_some() {
             out.push(Action::Send(Notice {

@@ -14,6 +14,8 @@ pub(super) struct Sensing {
     pub(super) since: BootTime,
     /// Its last sign of life, or the start of this run.
     pub(super) heard: BootTime,
+    /// It is active, but that was only found, never seen to begin.
+    pub(super) only_found: bool,
     /// Since when it is silent.
     pub(super) silent: Option<BootTime>,
     /// It is active and counts from then on.
@@ -32,6 +34,7 @@ impl Sensing {
             level: None,
             since: now,
             heard: now,
+            only_found: false,
             silent: None,
             hold_until: None,
             pulses: VecDeque::new(),
@@ -108,9 +111,11 @@ impl Sensing {
         true
     }
 
-    /// Forgets half-counted activity: what was sensed during a pause must not count after it.
+    /// Forgets half-counted activity, and what it may have used up: what was sensed while nobody
+    /// watched neither counts nor keeps later activity from counting.
     pub(super) fn forget_activity(&mut self) {
         self.hold_until = None;
+        self.last_counted = None;
         self.pulses.clear();
     }
 

@@ -27,12 +27,12 @@ pub struct Durable {
     pub next_incident: u64,
     /// What is remembered of each sensor beyond its level.
     pub marks: BTreeMap<SensorName, Marks>,
-    /// When the last intrusion ladder began.
-    pub last_ladder: Option<BootTime>,
+    /// No new intrusion ladder before this, unless it is urgent.
+    pub no_ladder_before: Option<BootTime>,
     /// The panel was armed at least once.
     pub ever_armed: bool,
-    /// When the last mail of troubles left.
-    pub last_trouble_mail: Option<BootTime>,
+    /// No further mail of troubles before this.
+    pub no_trouble_mail_before: Option<BootTime>,
 }
 
 impl Default for Durable {
@@ -44,9 +44,9 @@ impl Default for Durable {
             unseen: Vec::new(),
             next_incident: 1,
             marks: BTreeMap::new(),
-            last_ladder: None,
+            no_ladder_before: None,
             ever_armed: false,
-            last_trouble_mail: None,
+            no_trouble_mail_before: None,
         }
     }
 }
@@ -203,6 +203,8 @@ pub struct Marks {
     /// Its activity has been dealt with (sensed during a pause or an exit delay): it must go
     /// inactive before it counts again.
     pub spent: bool,
+    /// Its last trigger since the last arming, to confirm another's.
+    pub last_trigger: Option<BootTime>,
     /// Incidents that it began since the last arming.
     pub own_incidents: u32,
     /// Its first reading in this boot, from which the warm-up of a node's sensor is counted.
@@ -263,10 +265,11 @@ impl Durable {
             shift_some(&mut fan.off_at);
         }
         shift_some(&mut self.gas.call_again);
-        shift_some(&mut self.last_ladder);
-        shift_some(&mut self.last_trouble_mail);
+        shift_some(&mut self.no_ladder_before);
+        shift_some(&mut self.no_trouble_mail_before);
         for marks in self.marks.values_mut() {
             marks.powered = None;
+            shift_some(&mut marks.last_trigger);
             if let Some(Inhibition::Until(at)) = &mut marks.inhibited {
                 shift(at);
             }

@@ -18,7 +18,9 @@ const WALK_TEST_TIME: Duration = Duration::from_secs(30 * 60);
 /// How long a relay test holds the relay.
 const RELAY_TEST_TIME: Duration = Duration::from_secs(2);
 /// Readings that are remembered, to explain an alarm.
-const SEEN_AT_MOST: usize = 512;
+const SEEN_AT_MOST: usize = 1_024;
+/// More deadlines than these do not fall due at one moment.
+const TURNS_AT_ONCE: u32 = 1_000;
 
 /// Both machines with all they know. Decides everything, does nothing.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,8 +98,7 @@ impl Alarm {
                 Answer::Done
             }
             Event::PolicyChanged(policy) => {
-                self.policy = *policy;
-                self.know_sensors(now);
+                self.policy_changed(*policy, now, out);
                 Answer::Done
             }
             Event::Tick => Answer::Done,
@@ -108,10 +109,10 @@ impl Alarm {
 
     /// When `step` must be called again with [`Event::Tick`], whatever else happens.
     pub fn deadline(&self) -> Option<BootTime> {
-        let troubles = self.volatile.troubles.mail_due(
-            self.durable.last_trouble_mail,
-            self.policy.trouble_mail_every,
-        );
+        let troubles = self
+            .volatile
+            .troubles
+            .mail_due(self.durable.no_trouble_mail_before);
         [
             self.volatile.relay_test,
             self.volatile.walk_test,
@@ -133,16 +134,19 @@ impl Alarm {
 
     /// Runs what is due, in the order in which it was due.
     fn run_deadlines(&mut self, now: BootTime, out: &mut Vec<Action>) {
+        let mut turns_at = (BootTime::ZERO, 0);
         while let Some(due) = self.deadline().filter(|due| *due <= now) {
+            // One deadline may make another fall due at the same time (a delay of zero), but not
+            // for ever: the panel must turn, whatever is wrong with a deadline.
+            turns_at = (due, if turns_at.0 == due { turns_at.1 + 1 } else { 0 });
+            if turns_at.1 > TURNS_AT_ONCE {
+                break;
+            }
             // A deadline may lie in the past of the last event (a policy that became shorter).
             let at = due.max(self.volatile.now);
             self.tick(at, out);
             self.settle(at, out);
             self.volatile.now = at;
-            debug_assert_ne!(self.deadline(), Some(due), "a deadline that ran is gone");
-            if self.deadline() == Some(due) {
-                break;
-            }
         }
     }
 
@@ -168,13 +172,13 @@ impl Alarm {
         if let Some(report) = self.volatile.boot_report.take_if(|report| report.due <= at) {
             self.report_boot(&report, at, out);
         }
-        let troubles = self.volatile.troubles.mail_due(
-            self.durable.last_trouble_mail,
-            self.policy.trouble_mail_every,
-        );
+        let troubles = self
+            .volatile
+            .troubles
+            .mail_due(self.durable.no_trouble_mail_before);
         if passed(troubles) {
             let news = self.volatile.troubles.take_news(at);
-            self.durable.last_trouble_mail = Some(at);
+            self.durable.no_trouble_mail_before = Some(at + self.policy.trouble_mail_every);
             let about = About::Troubles {
                 raised: news.raised,
                 cleared: news.cleared,
@@ -255,6 +259,7 @@ impl Alarm {
                 out,
             );
         }
+        self.raise_again(now, out);
         let state = self.durable.panel.name();
         self.record(
             None,
@@ -316,6 +321,62 @@ impl Alarm {
         }
     }
 
+    fn policy_changed(&mut self, policy: Policy, now: BootTime, out: &mut Vec<Action>) {
+        self.policy = policy;
+        self.know_sensors(now);
+        for (trouble, _) in self.volatile.troubles.list() {
+            let of_sensor = matches!(
+                trouble.code,
+                TroubleCode::SensorSilent
+                    | TroubleCode::SensorImplausible
+                    | TroubleCode::SensorInhibited
+            );
+            let known = self.policy.sensor(&trouble.subject.as_str().into());
+            if of_sensor && known.is_none() {
+                self.clear(trouble.code, &trouble.subject, now, out);
+            }
+        }
+        // A gas sensor that counts from now on may be active already.
+        for sensor in self.policy.sensors.clone() {
+            let active = self.sensing(&sensor.name).is_some_and(Sensing::is_active);
+            let known = self.durable.gas.sensors.contains(&sensor.name);
+            if sensor.kind == SensorKind::Gas && active && !sensor.soak && !known {
+                self.gas_level(&sensor, true, now, out);
+                self.activity(&sensor, now, out);
+            }
+        }
+    }
+
+    /// What lessened protection before the restart, and still does.
+    fn raise_again(&mut self, now: BootTime, out: &mut Vec<Action>) {
+        let inhibited: Vec<SensorName> = (self.durable.marks.iter())
+            .filter(|(_, marks)| marks.inhibited.is_some())
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in inhibited {
+            let text = "it takes no part, as before the restart; arming anew ends that".to_owned();
+            self.raise(
+                Self::trouble(TroubleCode::SensorInhibited, name.as_str(), text),
+                now,
+                out,
+            );
+        }
+        if self
+            .durable
+            .gas
+            .fan
+            .as_ref()
+            .is_some_and(|fan| fan.long_told)
+        {
+            let text = "the exhaust fan has run for too long, and runs on".to_owned();
+            self.raise(
+                Self::trouble(TroubleCode::ExhaustLong, "exhaust", text),
+                now,
+                out,
+            );
+        }
+    }
+
     pub(super) fn sensing(&self, name: &SensorName) -> Option<&Sensing> {
         self.volatile.sensing.get(name)
     }
@@ -351,7 +412,10 @@ impl Alarm {
         if let Some(raw) = raw {
             sensing.raw(raw, now);
         }
-        let changed = sensing.level(active, now);
+        // A motion seen now is news, although an old one was found before.
+        let news = active && !found && sensor.kind.is_momentary() && sensing.only_found;
+        let changed = sensing.level(active, now) || news;
+        sensing.only_found = found && active && (changed || sensing.only_found);
         if raw.is_some() {
             self.check_plausible(&sensor, now, out);
         }
@@ -548,6 +612,7 @@ impl Alarm {
                 self.counted(sensor, at, out);
             }
         } else if sensing.is_active()
+            && !(sensing.only_found && sensor.kind.is_momentary())
             && self
                 .warm_up_end(sensor)
                 .is_some_and(|end| end == at && self.sensing(name).is_some_and(|s| s.since < end))

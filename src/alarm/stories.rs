@@ -625,6 +625,173 @@ fn a_walk_test_beeps_and_lists_and_does_nothing_else() {
     assert!(!house.alarm.status().walk_test, "it ends by itself");
 }
 
+#[test]
+fn a_reboot_holds_no_call_back_that_is_not_within_five_minutes_of_the_last() {
+    let mut house = House::armed(Mode::Away);
+    house.reads("hall", true);
+    house.command(Command::Disarm);
+    house.wait(secs(86_400));
+    let mut durable = house.alarm.durable().clone();
+    durable.panel = Panel::Armed { mode: Mode::Away };
+    let now = BootTime::from_secs(60);
+    durable.rebase(house.now, now);
+    let mut alarm = Alarm::new(super::fixtures::house(), durable, now);
+    let mut out = Vec::new();
+    alarm.step(Event::Reading(Reading::seen("hall", true)), now, &mut out);
+    assert!(
+        out.iter()
+            .any(|action| matches!(action, Action::Call { .. }))
+    );
+}
+
+#[test]
+fn a_sensor_that_holds_nothing_back_is_not_muted_by_one_that_does() {
+    let mut policy = house();
+    policy.sensors[0].confirm = Some(Confirm {
+        sensors: vec!["front door".into()],
+        within: secs(60),
+        holds_back: vec![Held::Buzzer, Held::Email, Held::Phone],
+    });
+    let mut house = House::armed_with(policy, Mode::Away);
+    house.reads("hall", true);
+    assert_eq!((house.calls(), house.mails().len()), (0, 0));
+    house.reads("garage", true);
+    assert_eq!((house.calls(), house.mails().len()), (1, 1));
+    assert!(house.alarm.status().buzzer);
+    assert!(!house.alarm.status().incidents[0].confirmed);
+}
+
+#[test]
+fn a_trigger_of_an_incident_that_is_over_still_confirms_within_its_window() {
+    let mut policy = house();
+    policy.sensors[0].confirm = Some(Confirm {
+        sensors: vec!["garage".into()],
+        within: secs(1_800),
+        holds_back: Vec::new(),
+    });
+    let mut house = House::armed_with(policy, Mode::Away);
+    house.reads("garage", true);
+    house.reads("garage", false);
+    house.wait_with_gas(secs(245), false);
+    assert_eq!(house.state(), "armed_away");
+    house.reads("hall", true);
+    assert!(house.alarm.status().incidents[0].confirmed);
+    assert_eq!(house.calls(), 2, "confirmed alarms are not held back");
+}
+
+#[test]
+fn two_triggers_of_one_entry_delay_confirm_only_within_the_window() {
+    let mut policy = house();
+    policy.panel.entry_delay = secs(45);
+    policy.sensors[0].entry = Entry::Follower;
+    policy.sensors[0].confirm = Some(Confirm {
+        sensors: vec!["front door".into()],
+        within: secs(10),
+        holds_back: Vec::new(),
+    });
+    let mut house = House::armed_with(policy, Mode::Away);
+    house.reads("front door", true);
+    house.wait(secs(40));
+    house.reads("hall", true);
+    house.wait(secs(5));
+    assert_eq!(house.state(), "triggered");
+    assert!(!house.alarm.status().incidents[0].confirmed);
+}
+
+#[test]
+fn panic_calls_for_help_also_in_an_incident_that_was_acknowledged_and_once() {
+    let mut house = House::armed(Mode::Away);
+    house.reads("hall", true);
+    house.command(Command::Acknowledge);
+    house.actions.clear();
+    for _ in 0..5 {
+        house.reads("panic", true);
+        house.reads("panic", false);
+    }
+    assert_eq!(house.calls(), 1);
+}
+
+#[test]
+fn a_door_that_opens_after_the_siren_and_stays_open_does_not_keep_the_incident_open_for_ever() {
+    let mut house = House::armed(Mode::Away);
+    house.reads("garage", true);
+    house.reads("garage", false);
+    house.wait_with_gas(secs(200), false);
+    house.reads("garage", true);
+    house.wait_with_gas(secs(600), false);
+    assert_eq!(house.state(), "armed_away");
+    assert_eq!(house.sensor("garage"), SensorState::Inhibited);
+}
+
+#[test]
+fn a_pulled_cable_is_no_all_clear_before_the_siren_time_has_passed_again() {
+    let mut policy = house();
+    policy.sensors[2].silent_after = Some(secs(10));
+    let mut house = House::new(policy);
+    house.reads("kitchen gas", false);
+    house.reads("garage", false);
+    house.command(Command::Arm {
+        mode: Mode::Away,
+        force: true,
+    });
+    for _ in 0..31 {
+        house.wait(secs(1));
+        house.reads("kitchen gas", false);
+        house.reads("garage", false);
+    }
+    house.reads("garage", true);
+    house.event(Event::Lost {
+        sensor: "garage".into(),
+    });
+    house.command(Command::Silence);
+    house.wait_with_gas(secs(30), false);
+    assert_eq!(house.state(), "triggered");
+}
+
+#[test]
+fn an_owner_who_passes_while_arming_does_not_use_up_the_cooldown() {
+    let mut policy = house();
+    policy.sensors[0].cooldown = secs(300);
+    let mut house = House::new(policy);
+    house.reads("kitchen gas", false);
+    house.command(Command::Arm {
+        mode: Mode::Away,
+        force: false,
+    });
+    house.reads("hall", true);
+    house.reads("hall", false);
+    house.wait_with_gas(secs(60), false);
+    house.reads("hall", true);
+    assert_eq!(house.state(), "triggered");
+}
+
+#[test]
+fn a_motion_seen_after_a_retained_one_is_not_swallowed() {
+    let mut house = House::armed(Mode::Away);
+    house.event(Event::Reading(Reading {
+        found: true,
+        ..Reading::seen("hall", true)
+    }));
+    assert_eq!(house.state(), "armed_away");
+    house.reads("hall", true);
+    assert_eq!(house.state(), "triggered");
+}
+
+#[test]
+fn a_sensor_that_stays_open_again_and_again_is_inhibited_for_good() {
+    let mut policy = house();
+    policy.sensors[2].max_triggers = 2;
+    let mut house = House::armed_with(policy, Mode::Away);
+    for _ in 0..2 {
+        house.reads("garage", true);
+        house.wait_with_gas(secs(600), false);
+        house.reads("garage", false);
+        house.wait_with_gas(secs(60), false);
+    }
+    house.reads("garage", true);
+    assert_eq!(house.state(), "armed_away");
+}
+
 // ---- gas ---------------------------------------------------------------------------------------
 
 #[test]
@@ -695,6 +862,42 @@ fn gas_calls_again_until_somebody_acknowledges() {
     house.wait_with_gas(secs(1_200), true);
     assert_eq!(house.calls(), 2);
     assert!(house.alarm.status().exhaust);
+}
+
+#[test]
+fn a_moment_of_clear_air_does_not_end_the_repeated_calls() {
+    let mut house = House::new(house());
+    house.reads("kitchen gas", true);
+    house.wait_with_gas(secs(598), true);
+    house.wait_with_gas(secs(4), false);
+    house.wait_with_gas(secs(601), true);
+    assert_eq!(house.calls(), 2);
+}
+
+#[test]
+fn a_gas_sensor_taken_off_trial_counts_at_once() {
+    let mut policy = house();
+    policy.sensors[3].soak = true;
+    let mut house = House::new(policy.clone());
+    house.reads("kitchen gas", true);
+    assert!(!house.alarm.status().exhaust);
+    policy.sensors[3].soak = false;
+    house.event(Event::PolicyChanged(Box::new(policy)));
+    assert!(house.alarm.status().exhaust);
+    assert_eq!(house.alarm.status().gas, GasStatus::Alarm);
+}
+
+#[test]
+fn a_gas_sensor_that_dies_after_a_restart_is_announced_again() {
+    let mut house = House::new(house());
+    house.wait(secs(200));
+    assert_eq!(house.calls(), 1);
+    let durable = house.alarm.durable().clone();
+    house.alarm = Alarm::new(super::fixtures::house(), durable, house.now);
+    house.actions.clear();
+    house.reads("kitchen gas", false);
+    house.wait(secs(200));
+    assert_eq!(house.calls(), 1);
 }
 
 #[test]

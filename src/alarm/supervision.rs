@@ -22,10 +22,12 @@ impl Alarm {
             return;
         };
         sensing.heard = now;
-        if sensing.silent.take().is_some() {
-            if let Some(marks) = self.durable.marks.get_mut(&sensor.name) {
-                marks.unwatched_told = false;
-            }
+        let was_silent = sensing.silent.take().is_some();
+        // Also when the silence was that of an earlier run.
+        if let Some(marks) = self.durable.marks.get_mut(&sensor.name) {
+            marks.unwatched_told = false;
+        }
+        if was_silent {
             self.clear(TroubleCode::SensorSilent, sensor.name.as_str(), now, out);
         }
     }

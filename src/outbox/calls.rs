@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::queue::Outbox;
 use super::{Changes, Job, Message, Recipient, Start, corrected};
-use crate::alarm::{CallEnd, Calls, End, Event, Ladder, Refusal, Rung, Step, TroubleCode};
+use crate::alarm::{About, CallEnd, Calls, End, Event, Ladder, Refusal, Rung, Step, TroubleCode};
 use crate::clock::{Stamp, WallTime};
 use crate::notify::{CallSid, CallStatus, Failure, PlaceFailure, Progress};
 
@@ -302,7 +302,12 @@ impl Outbox {
             return;
         };
         let incident = message.incident;
+        // A test asks nobody to acknowledge.
+        let test = matches!(message.notice.about, About::Test { .. });
         match end {
+            End::NobodyAnswered if test => {
+                self.settle(id, "tested", String::new(), now, changes);
+            }
             End::NobodyAnswered => {
                 changes.events.push(Event::NobodyAnswered { incident });
                 self.settle(id, "nobody-answered", String::new(), now, changes);

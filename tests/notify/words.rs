@@ -100,6 +100,7 @@ fn every_message_has_its_subject_and_its_sentences() {
                 lasted_seconds: 754,
                 triggers: 1,
                 untold: vec![("hall".into(), 2)],
+                ladders_held_back: 0,
                 still_open: vec!["front door".into()],
             },
             "Home: all clear: gas over after 12 min",

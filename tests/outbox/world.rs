@@ -69,6 +69,7 @@ pub(crate) fn all_clear(happened: BootTime) -> Notice {
             lasted_seconds: 60,
             triggers: 1,
             untold: Vec::new(),
+            ladders_held_back: 0,
             still_open: Vec::new(),
         },
         ..alarm(happened)

@@ -47,11 +47,7 @@ impl Words<'_> {
                 if *confirmed {
                     story.push("A second sensor confirms it.".into());
                 }
-                match ladders_held_back {
-                    0 => {}
-                    1 => story.push("One further round of calls was held back.".into()),
-                    n => story.push(format!("{n} further rounds of calls were held back.")),
-                }
+                story.extend(held_back(*ladders_held_back));
                 story
             }
             About::AllClear {
@@ -59,6 +55,7 @@ impl Words<'_> {
                 lasted_seconds,
                 triggers,
                 untold,
+                ladders_held_back,
                 still_open,
             } => {
                 let mut story = vec![format!(
@@ -70,6 +67,7 @@ impl Words<'_> {
                 if !untold.is_empty() {
                     story.push(format!("Triggers since the last message: {}.", counted(untold)));
                 }
+                story.extend(held_back(*ladders_held_back));
                 if !still_open.is_empty() {
                     let names: Vec<&str> = still_open.iter().map(|name| name.as_str()).collect();
                     story.push(format!(
@@ -169,4 +167,12 @@ fn armed(mode: Option<Mode>) -> String {
 fn number(count: u32, what: &str) -> String {
     let s = if count == 1 { "" } else { "s" };
     format!("{count} {what}{s}")
+}
+
+fn held_back(ladders: u32) -> Option<String> {
+    match ladders {
+        0 => None,
+        1 => Some("One further round of calls was held back.".into()),
+        n => Some(format!("{n} further rounds of calls were held back.")),
+    }
 }
