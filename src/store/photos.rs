@@ -65,10 +65,16 @@ pub(super) fn photo_files(dir: &Path) -> io::Result<Vec<(PhotoId, PathBuf)>> {
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
-    let mut file = File::create(&part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&part, path)?;
+    let written = File::create(&part).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&part, path)
+    });
+    if let Err(error) = written {
+        // What a full disk left would fill it further.
+        let _ = fs::remove_file(&part);
+        return Err(error);
+    }
     match path.parent() {
         Some(dir) => File::open(dir)?.sync_all(),
         None => Ok(()),
