@@ -219,7 +219,7 @@ impl Outbox {
             }
             CallEnd::Completed => {
                 self.clear(TroubleCode::Phone, &rung.contact, changes);
-                self.path_works(&Recipient::Phone, changes);
+                self.path_works(&Recipient::Phone, now, changes);
             }
             CallEnd::Busy | CallEnd::NoAnswer | CallEnd::Machine => {
                 self.clear(TroubleCode::Phone, &rung.contact, changes);
@@ -274,7 +274,7 @@ impl Outbox {
             changes.record(message, contact, "retrying", why.clone());
             message.last_failure = Some(why.clone());
         }
-        self.unreachable(&Recipient::Phone, attempts, &why, changes);
+        self.unreachable(&Recipient::Phone, attempts, after, &why, changes);
         self.back_off(attempts, after)
     }
 

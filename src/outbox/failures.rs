@@ -1,8 +1,9 @@
 //! What a failure leads to: another try, a refusal, giving up, and what the panel is told.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::queue::Outbox;
+use super::queue::{Entry, Outbox};
 use super::{Changes, Recipient};
 use crate::alarm::{Event, Trouble, TroubleCode};
 use crate::clock::Stamp;
@@ -13,6 +14,8 @@ const FIRST_BACK_OFF: Duration = Duration::from_secs(5);
 const LAST_BACK_OFF: Duration = Duration::from_secs(15 * 60);
 /// So many failures in a row are a trouble: one or two are the Internet as it is.
 const TROUBLE_AFTER: u32 = 3;
+/// What is not worth another try for so long (a password that is refused) is one at once.
+const TROUBLE_FOR: Duration = Duration::from_secs(120);
 
 impl Outbox {
     /// Another try, later; or none when its time is up.
@@ -48,18 +51,20 @@ impl Outbox {
             message.last_failure = Some(why.clone());
         }
         changes.save(message, now);
-        self.unreachable(&to, attempts, &why, changes);
+        self.unreachable(&to, attempts, after, &why, changes);
     }
 
-    /// A path does not work; a trouble once it has not for a while.
+    /// A path does not work; a trouble once it has not for a while, or will not for a while.
     pub(super) fn unreachable(
         &mut self,
         to: &Recipient,
         attempts: u32,
+        after: Option<Duration>,
         why: &str,
         changes: &mut Changes,
     ) {
-        if attempts < TROUBLE_AFTER {
+        let mends_itself = after.is_none_or(|after| after < TROUBLE_FOR);
+        if attempts < TROUBLE_AFTER && mends_itself {
             return;
         }
         let (subject, what) = match to {
@@ -131,8 +136,17 @@ impl Outbox {
         self.settle(id, "refused", why, now, changes);
     }
 
-    /// Something was delivered: what was wrong with the path is over.
-    pub(super) fn path_works(&mut self, to: &Recipient, changes: &mut Changes) {
+    /// Something was delivered: what was wrong with the path is over, and whatever waits for it
+    /// goes now.
+    pub(super) fn path_works(&mut self, to: &Recipient, now: &Stamp, changes: &mut Changes) {
+        let path = to.path();
+        let held_up = |entry: &&mut Entry| {
+            let message = &entry.message;
+            message.to.path() == path && message.ladder.is_none() && now.boot < message.next_at
+        };
+        for entry in self.rows.values_mut().filter(held_up) {
+            Arc::make_mut(&mut entry.message).next_at = now.boot;
+        }
         self.clear(path_code(to), "", changes);
         self.clear(path_code(to), to.name(), changes);
         self.clear(TroubleCode::GivenUp, trouble_subject(to), changes);
