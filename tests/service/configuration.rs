@@ -237,7 +237,7 @@ fn check_says_ok_or_where_and_what_with_exit_codes_for_scripts() {
     let (code, out, err) = check(no_sensor, shape);
     assert_eq!(code, 0);
     assert!(
-        out.contains("1 warning") && err.contains("sensor"),
+        out.contains("2 warnings") && err.contains("there is no sensor"),
         "{out}{err}"
     );
 }
