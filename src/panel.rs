@@ -3,6 +3,7 @@
 //! Nothing in it waits: outputs are switched in the turn of their event, everything that is slow
 //! (store, camera, people) is handed to [`Hands`], which never block.
 
+use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use tracing::error;
 
 use crate::actuators::{Buzzer, Exhaust};
 use crate::alarm::{
-    Action, Alarm, Answer, BootTime, Durable, Event, IncidentId, PhotoId, Record, Status, Trouble,
-    TroubleCode,
+    Action, Alarm, Answer, BootTime, Calls, Durable, Event, IncidentId, PhotoId, Record, Status,
+    Trouble, TroubleCode,
 };
 use crate::clock::{SharedClock, Stamp};
 use crate::inbox::{Letter, Reply};
@@ -33,7 +34,7 @@ pub trait Hands {
     /// A photo for the mails that wait for one.
     fn attach(&mut self, incident: IncidentId, photo: Result<PhotoId, String>);
     /// Stop calling: somebody acknowledged, or the reason is gone.
-    fn stop_calls(&mut self, incident: Option<IncidentId>, acknowledged: bool);
+    fn stop_calls(&mut self, whose: Calls);
     /// The panel as it is now.
     fn show(&mut self, status: Status);
     /// After [`Event::PolicyChanged`]: what else the new configuration changes for the panel.
@@ -85,6 +86,8 @@ pub struct Panel<H> {
     book: AddressBook,
     saved: SavedState,
     shown: Option<Status>,
+    /// Output lines that could not be switched the last time.
+    faulty: BTreeSet<&'static str>,
     clock: SharedClock,
     hands: H,
     actions: Vec<Action>,
@@ -108,6 +111,7 @@ impl<H: Hands> Panel<H> {
             lines,
             book,
             shown: None,
+            faulty: BTreeSet::new(),
             clock,
             hands,
             actions: Vec::new(),
@@ -161,9 +165,9 @@ impl<H: Hands> Panel<H> {
         let new_policy = matches!(event, Event::PolicyChanged(_));
         let mut actions = std::mem::take(&mut self.actions);
         let answer = self.alarm.step(event, at, &mut actions);
-        self.switch_outputs(&actions);
+        let mut faults = self.switch_outputs(&actions);
         if new_policy {
-            self.reconfigure();
+            faults.extend(self.reconfigure());
         }
 
         // Before the answer leaves: whoever commanded must see what it did.
@@ -182,30 +186,42 @@ impl<H: Hands> Panel<H> {
             reply.map(|reply| (reply, answer)),
         );
         self.actions = actions;
-    }
-
-    fn reconfigure(&mut self) {
-        let Some(Reconfigured { channels, lines }) = self.hands.reconfigured() else {
-            return;
-        };
-        self.book.reconfigure(channels);
-        if let Some(lines) = lines {
-            self.lines = lines;
-            let status = self.alarm.status();
-            self.switch_outputs(&[
-                Action::Exhaust(status.exhaust),
-                Action::Buzzer(status.buzzer_pattern),
-            ]);
+        // Each a turn of its own: a deadline that runs in it may switch outputs again.
+        for fault in faults {
+            self.turn(Letter {
+                event: fault,
+                at: self.clock.boot(),
+                reply: None,
+            });
         }
     }
 
-    fn switch_outputs(&mut self, actions: &[Action]) {
-        let mut fault = None;
+    fn reconfigure(&mut self) -> Vec<Event> {
+        let Some(Reconfigured { channels, lines }) = self.hands.reconfigured() else {
+            return Vec::new();
+        };
+        self.book.reconfigure(channels);
+        let Some(lines) = lines else {
+            return Vec::new();
+        };
+        self.lines = lines;
+        let status = self.alarm.status();
+        self.switch_outputs(&[
+            Action::Exhaust(status.exhaust),
+            Action::Buzzer(status.buzzer_pattern),
+        ])
+    }
+
+    /// Switches, and starts what must not wait for the store. Returns troubles that began or
+    /// ended: an output line that cannot be switched is one until it can.
+    fn switch_outputs(&mut self, actions: &[Action]) -> Vec<Event> {
+        let mut faults = Vec::new();
         for action in actions {
             match action {
                 Action::Exhaust(on) => {
                     if let Some(exhaust) = &mut self.lines.exhaust {
-                        fault = Some(("exhaust", exhaust.set(*on).err()));
+                        let fault = exhaust.set(*on).err();
+                        faults.extend(self.note_fault("exhaust", fault));
                     }
                 }
                 Action::Buzzer(pattern) => {
@@ -213,7 +229,8 @@ impl<H: Hands> Panel<H> {
                     let now = self.clock.boot();
                     if let Some(buzzer) = &mut self.lines.buzzer {
                         buzzer.sound(*pattern, until, now);
-                        fault = Some(("buzzer", buzzer.fault().map(str::to_owned)));
+                        let fault = buzzer.fault().map(str::to_owned);
+                        faults.extend(self.note_fault("buzzer", fault));
                     }
                 }
                 Action::Chirp(pattern) => {
@@ -235,29 +252,25 @@ impl<H: Hands> Panel<H> {
                 | Action::SaveRecording(_) => {}
             }
         }
-        if let Some((line, fault)) = fault {
-            self.note_fault(line, fault);
-        }
+        faults
     }
 
-    /// An output line that cannot be switched is a trouble until it can.
-    fn note_fault(&mut self, line: &str, fault: Option<String>) {
-        let event = match fault {
-            Some(why) => {
+    /// The trouble that this began or ended, if it did.
+    fn note_fault(&mut self, line: &'static str, fault: Option<String>) -> Option<Event> {
+        match fault {
+            Some(why) => self.faulty.insert(line).then(|| {
                 error!(line, why, "switching an output");
                 Event::TroubleRaised(Trouble {
                     code: TroubleCode::Output,
                     subject: line.to_owned(),
                     text: format!("the {line} could not be switched: {why}"),
                 })
-            }
-            None => Event::TroubleCleared {
+            }),
+            None => self.faulty.remove(line).then(|| Event::TroubleCleared {
                 code: TroubleCode::Output,
                 subject: line.to_owned(),
-            },
-        };
-        // Its records go out with this turn's.
-        self.alarm.step(event, self.clock.boot(), &mut self.actions);
+            }),
+        }
     }
 
     fn hand_over(
@@ -267,7 +280,6 @@ impl<H: Hands> Panel<H> {
         photo: Option<PhotoRow>,
         reply: Option<(Reply, Answer)>,
     ) {
-        actions.append(&mut self.actions);
         let mut batch = Batch::new(stamp.clone());
         let mut records = Vec::new();
         let mut messages = Vec::new();
@@ -289,10 +301,7 @@ impl<H: Hands> Panel<H> {
                     batch.recordings.push((recording.incident, text));
                 }
                 Action::Attach { incident, photo } => attached.push((incident, photo)),
-                Action::StopCalls {
-                    incident,
-                    acknowledged,
-                } => self.hands.stop_calls(incident, acknowledged),
+                Action::StopCalls { whose } => self.hands.stop_calls(whose),
                 Action::Buzzer(_)
                 | Action::Chirp(_)
                 | Action::Exhaust(_)

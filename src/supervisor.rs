@@ -80,10 +80,7 @@ where
             match timeout(WELL_AFTER, &mut running).await {
                 Ok(ended) => ended,
                 Err(_) => {
-                    inbox.send(Event::TroubleCleared {
-                        code: TroubleCode::TaskFailed,
-                        subject: name.to_owned(),
-                    });
+                    inbox.send(well(name));
                     running.await
                 }
             }
@@ -91,7 +88,12 @@ where
             running.await
         };
         let why = match ended {
-            Ok(Ok(())) => return,
+            Ok(Ok(())) => {
+                if failed {
+                    inbox.send(well(name));
+                }
+                return;
+            }
             Ok(Err(error)) => format!("{error:#}"),
             Err(_) => "it panicked; the log says where".to_owned(),
         };
@@ -107,6 +109,13 @@ where
         }));
         sleep(backoff).await;
         backoff = (backoff * 2).min(BACKOFF_LAST);
+    }
+}
+
+fn well(name: &str) -> Event {
+    Event::TroubleCleared {
+        code: TroubleCode::TaskFailed,
+        subject: name.to_owned(),
     }
 }
 

@@ -28,8 +28,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("supervisor", &["alarm", "clock", "inbox"]),
     ("web", &["alarm", "clock", "config", "inbox", "store"]),
     ("outbox", &["alarm", "clock", "config", "inbox", "notify"]),
-    ("mqtt", &["alarm", "clock", "config", "inbox", "sensors"]),
-    ("sensors", &["alarm", "clock", "config", "gpio", "inbox"]),
+    (
+        "sensors",
+        &["alarm", "clock", "config", "gpio", "inbox", "mqtt"],
+    ),
+    ("mqtt", &["alarm", "clock", "config", "inbox"]),
     ("camera", &["alarm", "clock", "config", "inbox", "store"]),
     ("actuators", &["alarm", "clock"]),
     ("notify", &["alarm", "clock", "config"]),

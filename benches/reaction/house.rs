@@ -262,7 +262,11 @@ path = "{store}"
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        panic!("the house does not come to rest: {}", self.log());
+        let status = self.ask("GET", "status", &Value::Null).await;
+        panic!(
+            "the house does not come to rest: {status:#}\n{}",
+            self.log()
+        );
     }
 
     async fn wait_for(&mut self, what: &str, mut there: impl FnMut(&House) -> bool) {

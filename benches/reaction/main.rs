@@ -9,6 +9,8 @@
 //! Inputs: `simulated` (the API), `serial` (a NodeMCU's line on a pseudo-terminal), `mqtt`
 //! (mosquitto, if it is installed). Time is `CLOCK_MONOTONIC`, read by both processes.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "../../tests/notify/authority.rs"]
 mod authority;
 mod house;

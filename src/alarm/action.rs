@@ -59,15 +59,22 @@ pub enum Action {
     },
     /// To the outbox: stop calling. `None` stops the ladders that belong to no incident.
     StopCalls {
-        /// Whose calls.
-        incident: Option<IncidentId>,
-        /// Somebody acknowledged; otherwise the reason to call is gone.
-        acknowledged: bool,
+        /// Which calls.
+        whose: Calls,
     },
     /// To the store: what the sensors did around an incident.
     SaveRecording(Recording),
     /// Now, by the camera's task: one photo that belongs to no incident.
     TryCamera,
+}
+
+/// Which calls are to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Calls {
+    /// Somebody acknowledged: all of them, also those about what is over by now.
+    All,
+    /// The reason is gone: those about this incident.
+    Of(IncidentId),
 }
 
 /// What the buzzer sounds. `docs/configuration.md` lists the rhythms.

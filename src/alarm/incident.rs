@@ -124,6 +124,21 @@ impl Incident {
         true
     }
 
+    /// Moves all its times, into another boot.
+    pub(super) fn shift(&mut self, shift: impl Fn(&mut BootTime)) {
+        shift(&mut self.since);
+        for cause in &mut self.causes {
+            shift(&mut cause.first);
+            shift(&mut cause.last);
+        }
+        if let Some((_, at)) = &mut self.acknowledged {
+            shift(at);
+        }
+        if let Some((_, at)) = &mut self.ended {
+            shift(at);
+        }
+    }
+
     /// All triggers of all sensors.
     pub fn triggers(&self) -> u32 {
         self.causes.iter().map(|cause| cause.count).sum()

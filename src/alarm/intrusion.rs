@@ -1,6 +1,6 @@
 //! The intrusion machine: arming, delays, the alarm and its end.
 
-use super::action::{About, Action, Effect, Notice, Pattern, Record};
+use super::action::{About, Action, Calls, Effect, Notice, Pattern, Record};
 use super::event::{Actor, TroubleCode};
 use super::incident::{Ending, Incident, IncidentId, IncidentKind};
 use super::policy::{Entry, Held, Mode, SensorKind, SensorName, SensorPolicy};
@@ -597,8 +597,7 @@ impl Alarm {
             Ending::Cleared => self.all_clear(&open, now),
             Ending::Disarmed(by) | Ending::Paused(by) => {
                 out.push(Action::StopCalls {
-                    incident: Some(open.incident.id),
-                    acknowledged: false,
+                    whose: Calls::Of(open.incident.id),
                 });
                 (open.incident.acknowledged).get_or_insert_with(|| (by.clone(), now));
                 About::Disarmed {

@@ -24,7 +24,7 @@ mod supervision;
 mod time;
 mod troubles;
 
-pub use action::{About, Action, Effect, Notice, Pattern, Record};
+pub use action::{About, Action, Calls, Effect, Notice, Pattern, Record};
 pub use event::{
     Actor, Command, Event, Origin, Reading, Right, Started, StoreFound, Test, Trouble, TroubleCode,
 };

@@ -8,6 +8,9 @@ use super::state::{Open, Recording, Seen};
 use super::step::Alarm;
 use super::time::BootTime;
 
+/// Ended incidents that an acknowledgement still reaches; older ones stay in the history.
+const UNSEEN_AT_MOST: usize = 32;
+
 impl Open {
     pub(super) fn new(incident: Incident, held: Vec<Held>) -> Self {
         Open {
@@ -216,6 +219,12 @@ impl Alarm {
             out,
         );
         out.push(Action::Save(open.incident.clone()));
+        if open.incident.acknowledged.is_none() {
+            if self.durable.unseen.len() == UNSEEN_AT_MOST {
+                self.durable.unseen.remove(0);
+            }
+            self.durable.unseen.push(open.incident.clone());
+        }
         out.push(Action::SaveRecording(self.recording(&open.incident)));
         // Nobody was told of it (mail is held back until confirmed): nobody needs to hear its end.
         if open.last_mail.is_some() {

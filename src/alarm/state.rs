@@ -21,6 +21,8 @@ pub struct Durable {
     pub intrusion: Option<Open>,
     /// The gas machine.
     pub gas: Gas,
+    /// Incidents that ended before anybody acknowledged them, the newest last.
+    pub unseen: Vec<Incident>,
     /// The number of the next incident.
     pub next_incident: u64,
     /// What is remembered of each sensor beyond its level.
@@ -39,6 +41,7 @@ impl Default for Durable {
             panel: Panel::Disarmed,
             intrusion: None,
             gas: Gas::default(),
+            unseen: Vec::new(),
             next_incident: 1,
             marks: BTreeMap::new(),
             last_ladder: None,
@@ -250,14 +253,10 @@ impl Durable {
         {
             shift_some(&mut open.last_mail);
             shift_some(&mut open.photo_until);
-            shift(&mut open.incident.since);
-            for cause in &mut open.incident.causes {
-                shift(&mut cause.first);
-                shift(&mut cause.last);
-            }
-            if let Some((_, at)) = &mut open.incident.acknowledged {
-                shift(at);
-            }
+            open.incident.shift(shift);
+        }
+        for incident in &mut self.unseen {
+            incident.shift(shift);
         }
         if let Some(fan) = &mut self.gas.fan {
             shift(&mut fan.since);

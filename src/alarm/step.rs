@@ -1,6 +1,6 @@
 //! One step: an event and its time go in, actions come out.
 
-use super::action::{About, Action, Effect, Notice, Pattern, Record};
+use super::action::{About, Action, Calls, Effect, Notice, Pattern, Record};
 use super::event::{Actor, Command, Event, Reading, Right, Started, StoreFound, Test, Trouble};
 use super::event::{Origin, TroubleCode};
 use super::incident::IncidentId;
@@ -672,17 +672,14 @@ impl Alarm {
                 stopped.push(open.incident.clone());
             }
         }
-        // A ladder for an unwatched sensor belongs to no incident.
-        out.push(Action::StopCalls {
-            incident: None,
-            acknowledged: true,
-        });
+        // Also what ended before anybody saw it.
+        for mut incident in std::mem::take(&mut self.durable.unseen) {
+            incident.acknowledged = Some((by.clone(), now));
+            stopped.push(incident);
+        }
+        out.push(Action::StopCalls { whose: Calls::All });
         for incident in stopped {
             let id = incident.id;
-            out.push(Action::StopCalls {
-                incident: Some(id),
-                acknowledged: true,
-            });
             out.push(Action::Save(incident));
             self.record(Some(id), Record::Acknowledged { by: by.clone() }, out);
         }

@@ -383,8 +383,7 @@ fn disarming_stops_the_siren_and_the_calls_and_says_who_did_it() {
     house.command(Command::Disarm);
     assert!(house.did(&Action::Buzzer(None)));
     assert!(house.did(&Action::StopCalls {
-        incident: Some(incident),
-        acknowledged: false,
+        whose: Calls::Of(incident)
     }));
     let about = &house.mails().last().expect("a mail").about;
     assert!(
@@ -397,12 +396,26 @@ fn acknowledging_stops_the_calls_and_nothing_else() {
     let mut house = House::armed(Mode::Away);
     house.reads("hall", true);
     house.command(Command::Acknowledge);
-    assert!(house.did(&Action::StopCalls {
-        incident: Some(IncidentId(1)),
-        acknowledged: true,
-    }));
+    assert!(house.did(&Action::StopCalls { whose: Calls::All }));
     assert_eq!(house.state(), "triggered");
     assert!(house.alarm.status().buzzer);
+}
+
+#[test]
+fn an_incident_that_ended_unseen_can_still_be_acknowledged_and_its_calls_stop() {
+    let mut house = House::armed(Mode::Away);
+    house.reads("hall", true);
+    house.reads("hall", false);
+    house.wait_with_gas(secs(300), false);
+    assert_eq!(house.state(), "armed_away");
+    house.actions.clear();
+    house.command(Command::Acknowledge);
+    assert!(house.did(&Action::StopCalls { whose: Calls::All }));
+    let acknowledged = |action: &&Action| matches!(action, Action::Save(incident) if incident.acknowledged.is_some());
+    assert_eq!(house.actions.iter().filter(acknowledged).count(), 1);
+    house.actions.clear();
+    house.command(Command::Acknowledge);
+    assert_eq!(house.records(|_| true), 0, "once");
 }
 
 #[test]

@@ -1,9 +1,8 @@
 //! Where photos are: the last few in memory, all of them on disk a moment later.
 
 use std::collections::VecDeque;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -13,6 +12,7 @@ use super::trouble::OwnTrouble;
 use crate::alarm::{PhotoId, TroubleCode};
 use crate::clock::{Stamp, WallTime};
 use crate::inbox::Inbox;
+use crate::store;
 
 /// One photo.
 #[derive(Debug, Clone)]
@@ -124,7 +124,7 @@ impl Writer {
 fn write_all(photos: &Receiver<(PhotoId, Arc<[u8]>)>, shelf: &PhotoShelf, trouble: &OwnTrouble) {
     for (id, jpeg) in photos {
         let path = shelf.path(id);
-        match write_file(&path, &jpeg) {
+        match store::write_whole_photo(&path, &jpeg) {
             Ok(()) => trouble.clear(),
             Err(error) => trouble.raise(format!(
                 "writing {}: {error} (free or mend the disk)",
@@ -132,24 +132,6 @@ fn write_all(photos: &Receiver<(PhotoId, Arc<[u8]>)>, shelf: &PhotoShelf, troubl
             )),
         }
     }
-}
-
-/// Whole or not at all, also if the power goes.
-fn write_file(path: &Path, jpeg: &[u8]) -> io::Result<()> {
-    if let Some(directory) = path.parent() {
-        fs::create_dir_all(directory)?;
-    }
-    let unfinished = path.with_extension("jpg.tmp");
-    let written = File::create(&unfinished).and_then(|mut file| {
-        file.write_all(jpeg)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, path)
-    });
-    if written.is_err() {
-        // What a full disk left would fill it further.
-        let _ = fs::remove_file(&unfinished);
-    }
-    written
 }
 
 #[cfg(test)]
@@ -172,7 +154,7 @@ mod tests {
     fn memory_holds_the_last_few_and_the_disk_the_rest() {
         let directory = tempfile::tempdir().unwrap();
         let shelf = PhotoShelf::new(directory.path().join("photos"));
-        write_file(&shelf.path(PhotoId(1)), b"on disk").unwrap();
+        store::write_whole_photo(&shelf.path(PhotoId(1)), b"on disk").unwrap();
         for id in 1..=9 {
             shelf.put(photo(id, 100));
         }
@@ -200,7 +182,7 @@ mod tests {
         let path = directory.path().join("1.jpg");
         fs::create_dir(&path).unwrap();
         fs::write(path.join("in the way"), "").unwrap();
-        write_file(&path, b"jpeg").unwrap_err();
+        store::write_whole_photo(&path, b"jpeg").unwrap_err();
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn run(places: &Places, args: RunArgs) -> Result {
     }
 
     let runtime = daemon::runtime().map_err(|error| Failed::new(Exit::OsErr, error))?;
-    runtime.block_on(async move {
+    let ended = runtime.block_on(async move {
         let stop = CancellationToken::new();
         service::stop_on_signals(stop.clone()).map_err(|error| Failed::new(Exit::OsErr, error))?;
         let config = &chosen.loaded.config;
@@ -75,7 +75,9 @@ pub(super) fn run(places: &Places, args: RunArgs) -> Result {
         })
         .await
         .map_err(|error| Failed::new(Exit::Software, format!("{error:#}")))
-    })
+    });
+    service::shut_down(runtime);
+    ended
 }
 
 /// The dashboard's port may be taken; that must not leave the house unwatched.
@@ -118,7 +120,7 @@ fn devices(config: &config::Config) -> Devices {
     let simulated = config.gpio.backend == GpioBackend::Simulated
         || (config.sensors.iter()).any(|sensor| sensor.source == Source::Simulated);
     Devices {
-        sim: simulated.then(|| -> Box<dyn FnOnce(_) -> _ + Send> {
+        sim: simulated.then(|| -> daemon::MakeSim {
             Box::new(|sensors| std::sync::Arc::new(SimulatedDevices(sensors)) as _)
         }),
         ..Devices::default()

@@ -56,3 +56,8 @@ pub(super) fn stop_on_signals(stop: CancellationToken) -> std::io::Result<()> {
     });
     Ok(())
 }
+
+/// Ends what is left on blocking threads: a disk that hangs must not hold up the stop.
+pub(super) fn shut_down(runtime: tokio::runtime::Runtime) {
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+}

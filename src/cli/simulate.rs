@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -13,9 +13,9 @@ use super::exit::{Exit, Failed, Result};
 use super::{Places, service};
 use crate::alarm::{Durable, Mode, Panel};
 use crate::clock::{SharedClock, SystemClock};
-use crate::config::{self, Depth, Loaded};
+use crate::config::Loaded;
 use crate::daemon::{self, Chosen, Devices, Plan};
-use crate::simulator::World;
+use crate::simulator::{Scenario, SimulatedHouse, World, changed_config};
 use crate::store::{Store, StoreOptions};
 use crate::web::{self, ServiceKind};
 
@@ -52,11 +52,25 @@ fn loopback(text: &str) -> std::result::Result<SocketAddr, String> {
 
 pub(super) fn run(places: &Places, args: SimulateArgs) -> Result {
     service::start_log(LevelFilter::WARN);
-    let loaded = match &places.config {
-        Some(file) => config::load(file, Depth::Shape),
-        None => config::parse(EMBEDDED, "simulator.toml", Depth::Shape),
+    let (name, text) = match &places.config {
+        Some(file) => {
+            let text = std::fs::read_to_string(file).map_err(|why| {
+                Failed::new(Exit::NoInput, format!("reading {}: {why}", file.display()))
+            })?;
+            (file.display().to_string(), text)
+        }
+        None => ("simulator.toml".to_owned(), EMBEDDED.to_owned()),
     };
-    let loaded = loaded.map_err(|rejected| Failed::new(Exit::Config, rejected))?;
+    let scenario = match &args.scenario {
+        Some(file) => Some(Scenario::load(file).map_err(|why| Failed::new(Exit::Data, why))?),
+        None => None,
+    };
+    let extra_sensors = scenario.as_ref().map(|it| &it.extra_sensors[..]);
+    let loaded = changed_config(&text, &name, extra_sensors.unwrap_or_default(), &[])
+        .map_err(|rejected| Failed::new(Exit::Config, rejected))?;
+    if let Some(scenario) = &scenario {
+        (scenario.cast(&loaded.config)).map_err(|why| Failed::new(Exit::Data, why))?;
+    }
 
     let temporary;
     let data = match &args.data {
@@ -73,10 +87,18 @@ pub(super) fn run(places: &Places, args: SimulateArgs) -> Result {
         .map_err(|error| io_failed(&format!("making {}", data.display()), &error))?;
 
     let runtime = daemon::runtime().map_err(|error| Failed::new(Exit::OsErr, error))?;
-    runtime.block_on(simulate(places, &args, loaded, data))
+    let ended = runtime.block_on(simulate(places, &args, loaded, scenario, data));
+    service::shut_down(runtime);
+    ended
 }
 
-async fn simulate(places: &Places, args: &SimulateArgs, mut loaded: Loaded, data: &Path) -> Result {
+async fn simulate(
+    places: &Places,
+    args: &SimulateArgs,
+    mut loaded: Loaded,
+    scenario: Option<Scenario>,
+    data: &Path,
+) -> Result {
     let stop = CancellationToken::new();
     service::stop_on_signals(stop.clone()).map_err(|error| Failed::new(Exit::OsErr, error))?;
     let world = World::start(&mut loaded.config, data)
@@ -95,6 +117,12 @@ async fn simulate(places: &Places, args: &SimulateArgs, mut loaded: Loaded, data
     };
 
     loaded.config.store.path = data.to_owned();
+    let house = Arc::new(OnceLock::<Arc<SimulatedHouse>>::new());
+    let made = house.clone();
+    let first_mode = match &scenario {
+        Some(scenario) => scenario.mode,
+        None => Some(Mode::Away),
+    };
     let clock: SharedClock = SystemClock::shared();
     let opened = Store::open(data, clock.clone());
     let plan = Plan {
@@ -110,11 +138,16 @@ async fn simulate(places: &Places, args: &SimulateArgs, mut loaded: Loaded, data
         listener: Some(listener),
         devices: Devices {
             camera_fault: world.faults().camera(),
-            sim: Some(Box::new(|sensors| Arc::new(world.with(sensors)))),
+            sim: Some(Box::new(move |sensors| {
+                let house = Arc::new(world.with(sensors));
+                // The player begins only after this, when all is watched.
+                let _ = made.set(house.clone());
+                house
+            })),
             ..Devices::default()
         },
         first_state: Durable {
-            panel: Panel::Armed { mode: Mode::Away },
+            panel: first_mode.map_or(Panel::Disarmed, |mode| Panel::Armed { mode }),
             ever_armed: true,
             ..Durable::default()
         },
@@ -123,13 +156,17 @@ async fn simulate(places: &Places, args: &SimulateArgs, mut loaded: Loaded, data
         },
     };
     let headless = args.headless;
-    daemon::run(plan, clock, stop, |_| {
+    daemon::run(plan, clock, stop, |inbox| {
         let url = format!("http://{address}");
         // Whoever started us reads this line to find us; nobody may be reading.
         let _ = writeln!(std::io::stdout(), "listening on {url}");
         let _ = std::io::stdout().flush();
         if !headless {
             open_browser(&url);
+        }
+        if let (Some(scenario), Some(house)) = (scenario, house.get().cloned()) {
+            let inbox = inbox.clone();
+            tokio::spawn(async move { house.play(&scenario, &inbox).await });
         }
     })
     .await

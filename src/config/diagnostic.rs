@@ -45,7 +45,7 @@ pub struct Rejected {
 
 impl Diagnostic {
     /// A finding about `span` (bytes) of `text`.
-    pub(super) fn new(
+    pub(crate) fn new(
         severity: Severity,
         file: &str,
         text: &str,
@@ -143,7 +143,7 @@ fn distance(a: &str, b: &str) -> usize {
 
 /// Findings end up in logs. A number that could be a telephone's loses its middle, and what
 /// somebody wrote beside a key such as `password` loses all of it. No column moves.
-fn presentable(line: &str) -> String {
+pub(crate) fn presentable(line: &str) -> String {
     let mut chars: Vec<char> = line.chars().collect();
     hide_phone_numbers(&mut chars);
     hide_secrets(&mut chars);

@@ -24,6 +24,12 @@ pub use diagnostic::{Diagnostic, Rejected, Severity};
 pub use load::{Depth, Loaded, load, parse, schema};
 pub use pending::not_built_yet;
 
+// Scenarios are written, and refused, the same way.
+pub(crate) use diagnostic::presentable;
+pub(crate) use parse::explain;
+pub(crate) use units::write_duration;
+pub(crate) use values::{At, Time};
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;

@@ -187,7 +187,7 @@ fn missing_key(message: &str) -> Option<&str> {
 }
 
 /// serde's words for what is wrong -> what is wrong, and what is allowed.
-fn explain(message: &str) -> (String, Option<String>) {
+pub(crate) fn explain(message: &str) -> (String, Option<String>) {
     if let Some((ours, help)) = message.split_once('\n') {
         return (ours.to_owned(), Some(format!("allowed: {help}")));
     }

@@ -19,7 +19,7 @@ pub(super) fn parts(config: &Config) -> Vec<(&'static [&'static str], String)> {
         GpioBackend::Rppal => Some("rppal"),
         GpioBackend::Simulated => None,
     };
-    if let Some(backend) = backend.filter(|_| has_wires(config)) {
+    if let Some(backend) = backend.filter(|_| config.has_wires()) {
         let sentence = format!(
             "real GPIO lines (backend \"{backend}\") are not built yet; backend = \"simulated\" is"
         );
@@ -51,25 +51,33 @@ pub(super) fn parts(config: &Config) -> Vec<(&'static [&'static str], String)> {
             "the dashboard beyond loopback, with its login, is not built yet".to_owned(),
         ));
     }
+    if config.messages.heartbeat.is_some() {
+        parts.push((
+            &["messages", "heartbeat"],
+            "the heartbeat to an outside service is not built yet".to_owned(),
+        ));
+    }
     parts
 }
 
-fn has_wires(config: &Config) -> bool {
-    let access = config.access.as_ref();
-    config
-        .sensors
-        .iter()
-        .any(|sensor| matches!(sensor.source, Source::Gpio(_)))
-        || config
-            .buzzer
-            .as_ref()
-            .is_some_and(|buzzer| buzzer.line.is_some())
-        || config
-            .exhaust
-            .as_ref()
-            .is_some_and(|exhaust| exhaust.output.line.is_some())
-        || access.is_some_and(|access| {
-            matches!(access.face, Some(FaceInput::Gpio(_)))
-                || matches!(access.finger, Some(FingerInput::Gpio(_)))
-        })
+impl Config {
+    /// Some line of the board is used.
+    pub fn has_wires(&self) -> bool {
+        let access = self.access.as_ref();
+        self.sensors
+            .iter()
+            .any(|sensor| matches!(sensor.source, Source::Gpio(_)))
+            || self
+                .buzzer
+                .as_ref()
+                .is_some_and(|buzzer| buzzer.line.is_some())
+            || self
+                .exhaust
+                .as_ref()
+                .is_some_and(|exhaust| exhaust.output.line.is_some())
+            || access.is_some_and(|access| {
+                matches!(access.face, Some(FaceInput::Gpio(_)))
+                    || matches!(access.finger, Some(FingerInput::Gpio(_)))
+            })
+    }
 }

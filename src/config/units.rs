@@ -74,7 +74,7 @@ pub(super) fn read_size(text: &str) -> Result<u64, String> {
 }
 
 /// The shortest form that reads back as the same duration (to the millisecond).
-pub(super) fn write_duration(duration: Duration) -> String {
+pub(crate) fn write_duration(duration: Duration) -> String {
     let mut millis = duration.as_millis();
     let mut parts = Vec::new();
     for (unit, factor) in [

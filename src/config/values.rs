@@ -15,11 +15,11 @@ use crate::config::units::{
 
 /// A value and where it stands in the file, in bytes.
 #[derive(Debug, Clone)]
-pub(super) struct At<T> {
+pub(crate) struct At<T> {
     /// The value.
-    pub(super) value: T,
+    pub(crate) value: T,
     /// Where it stands.
-    pub(super) span: Range<usize>,
+    pub(crate) span: Range<usize>,
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for At<T> {
@@ -110,7 +110,7 @@ written!(
 
 /// A duration.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Time(pub(super) Duration);
+pub(crate) struct Time(pub(crate) Duration);
 
 impl Written for Time {
     const FORM: &'static str = DURATION_FORM;

@@ -11,7 +11,7 @@ pub struct Chosen {
     /// The configuration in force.
     pub loaded: Loaded,
     /// Why the file itself is not, if the last good one is.
-    pub rejected: Option<String>,
+    pub rejected: Option<Rejected>,
     /// The store, opened.
     pub opened: Opened,
 }
@@ -47,9 +47,13 @@ pub fn choose(file: &Path, clock: &SharedClock) -> Result<Chosen, Rejected> {
             .ok()
     });
     match loaded {
-        Some(loaded) => Ok(Chosen {
-            loaded,
-            rejected: Some(rejected.to_string()),
+        Some(mut loaded) => Ok(Chosen {
+            loaded: {
+                // What is opened is what is used, whatever the text says.
+                loaded.config.store.path = directory;
+                loaded
+            },
+            rejected: Some(rejected),
             opened,
         }),
         None => Err(rejected),
@@ -60,9 +64,12 @@ pub fn choose(file: &Path, clock: &SharedClock) -> Result<Chosen, Rejected> {
 /// else systemd's state directory, else the default.
 fn likely_store(file: &Path) -> PathBuf {
     let named = std::fs::read_to_string(file).ok().and_then(|text| {
-        let table: toml::Table = text.parse().ok()?;
-        let path = table.get("store")?.get("path")?.as_str()?;
-        Some(PathBuf::from(path))
+        // The file may be broken anywhere: only this one table is read.
+        let section = text.split("[store]").nth(1)?;
+        let section = section.split("\n[").next()?;
+        let line = (section.lines()).find(|line| line.trim_start().starts_with("path"))?;
+        let table: toml::Table = line.parse().ok()?;
+        Some(PathBuf::from(table.get("path")?.as_str()?))
     });
     named
         .or_else(|| std::env::var_os("STATE_DIRECTORY").map(PathBuf::from))

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-use crate::alarm::{IncidentId, PhotoId, Record, Status};
+use crate::alarm::{Calls, IncidentId, PhotoId, Record, Status};
 use crate::camera::{CameraHandle, PhotoShelf};
 use crate::outbox;
 use crate::panel::{Handover, Hands, Reconfigured};
@@ -111,12 +111,8 @@ impl Hands for Executor {
         self.tell_outbox(outbox::Command::Attach { incident, photo });
     }
 
-    fn stop_calls(&mut self, incident: Option<IncidentId>, acknowledged: bool) {
-        self.tell_outbox(if acknowledged {
-            outbox::Command::Acknowledged { incident }
-        } else {
-            outbox::Command::StopCalls { incident }
-        });
+    fn stop_calls(&mut self, whose: Calls) {
+        self.tell_outbox(outbox::Command::StopCalls(whose));
     }
 
     fn show(&mut self, status: Status) {

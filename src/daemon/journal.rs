@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use serde_json::Value;
 use tokio::sync::{broadcast, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use crate::alarm::{IncidentId, PhotoId, Record};
 use crate::clock::{SharedClock, Stamp};
@@ -37,9 +37,12 @@ pub(super) struct Journal {
 struct Inner {
     store: StoreHandle,
     next: EventId,
-    written: mpsc::UnboundedSender<(Vec<Arc<Value>>, Committed)>,
+    written: mpsc::UnboundedSender<Written>,
     proven: tokio::sync::watch::Sender<Proven>,
 }
+
+/// Events, when they are committed, and until when that is waited for.
+type Written = (Vec<Arc<Value>>, Committed, Instant);
 
 /// When each path last delivered something.
 pub(super) type Proven = std::collections::BTreeMap<String, crate::clock::WallTime>;
@@ -107,7 +110,8 @@ impl Journal {
         let committed = committed.boxed().shared();
         if !shown.is_empty() {
             // The feed ends with the program; then nobody listens either.
-            let _ = inner.written.send((shown, committed.clone()));
+            let at_latest = Instant::now() + SHOWN_AFTER;
+            let _ = inner.written.send((shown, committed.clone(), at_latest));
         }
         committed
     }
@@ -140,12 +144,9 @@ impl Journal {
     }
 }
 
-async fn feed(
-    mut queue: mpsc::UnboundedReceiver<(Vec<Arc<Value>>, Committed)>,
-    live: broadcast::Sender<Arc<Value>>,
-) {
-    while let Some((events, committed)) = queue.recv().await {
-        let _ = timeout(SHOWN_AFTER, committed).await;
+async fn feed(mut queue: mpsc::UnboundedReceiver<Written>, live: broadcast::Sender<Arc<Value>>) {
+    while let Some((events, committed, at_latest)) = queue.recv().await {
+        let _ = timeout_at(at_latest, committed).await;
         for event in events {
             let _ = live.send(event); // nobody listens
         }

@@ -18,7 +18,7 @@ use anyhow::Context;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 pub use configuration::{Chosen, choose};
 pub use sources::SharedSensors;
@@ -27,7 +27,7 @@ use crate::actuators::{Buzzer, Exhaust, Outputs, Switch};
 use crate::alarm::{Alarm, Durable, Event, Started, StoreFound, Trouble, TroubleCode};
 use crate::camera::{Camera, FaultSwitch, PhotoShelf};
 use crate::clock::{SharedClock, Stamp};
-use crate::config::{Config, OnBoot, OutputLine};
+use crate::config::{Config, OnBoot, OutputLine, Rejected, Severity};
 use crate::gpio::{Board, SimulatedBoard};
 use crate::inbox::{Inbox, Letter};
 use crate::outbox::{AddressBook, Channels, Message, Outbox, Parts};
@@ -82,14 +82,18 @@ pub struct Devices {
     /// Breaks the simulated camera.
     pub camera_fault: FaultSwitch,
     /// What `sim/` drives, made over the simulated sensors of the configuration in force.
-    pub sim: Option<Box<dyn FnOnce(SharedSensors) -> Arc<dyn Sim> + Send>>,
+    pub sim: Option<MakeSim>,
 }
+
+/// Makes what `sim/` drives.
+pub type MakeSim = Box<dyn FnOnce(SharedSensors) -> Arc<dyn Sim> + Send>;
 
 /// A runtime with two workers: a slip that blocks one cannot stall a sensor.
 pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(8)
+        // Made on demand. Name look-ups share them with reads that a hung disk may hold.
+        .max_blocking_threads(64)
         .thread_stack_size(512 * 1024)
         .enable_all()
         .build()
@@ -101,7 +105,7 @@ pub async fn run(
     plan: Plan,
     clock: SharedClock,
     stop: CancellationToken,
-    ready: impl FnOnce(&Started),
+    ready: impl FnOnce(&Inbox),
 ) -> anyhow::Result<()> {
     let Plan {
         chosen,
@@ -129,7 +133,7 @@ pub async fn run(
         .context("starting the store's thread")?;
     let (proven, proven_now) = watch::channel(restored.proven);
     let (journal, feed) = Journal::new(actor.handle(), opened.next.event, clock.clone(), proven);
-    let feed = tokio::spawn(feed);
+    let mut feed = tokio::spawn(feed);
 
     // People.
     let channels = Channels::from(&*config);
@@ -137,10 +141,10 @@ pub async fn run(
     outbox.restore(restored.messages, &now);
     started.waiting = outbox.waiting().count;
     let shelf = PhotoShelf::new(store_dir.join("photos"));
-    let people = Arc::new(People::new(&config, shelf.clone()).context("preparing mail and calls")?);
+    let people = Arc::new(People::new(&config, shelf.clone(), &inbox));
     let (to_outbox, outbox_commands) = mpsc::unbounded_channel();
     let (waiting, waiting_now) = watch::channel(outbox.waiting());
-    let outbox = tokio::spawn(crate::outbox::run(
+    let mut outbox = tokio::spawn(crate::outbox::run(
         outbox,
         outbox_commands,
         Parts {
@@ -156,16 +160,36 @@ pub async fn run(
         .then(|| SimulatedBoard::new(clock.clone()));
     let board: Arc<dyn Board> = match &simulated_board {
         Some(board) => Arc::new(board.clone()),
+        // A house of nodes and topics alone needs no board.
+        None if !config.has_wires() => Arc::new(SimulatedBoard::new(clock.clone())),
         None => Arc::from(crate::gpio::board(&config.gpio, clock.clone())?),
     };
     let outputs = Arc::new(Outputs::default());
-    let lines = lines(&config, &*board, &outputs)?;
+    let lines = Lines {
+        buzzer: or_trouble(
+            buzzer(&config, &*board, &outputs),
+            TroubleCode::Output,
+            "buzzer",
+            &inbox,
+        ),
+        exhaust: or_trouble(
+            exhaust(&config, &*board, &outputs),
+            TroubleCode::Output,
+            "exhaust",
+            &inbox,
+        ),
+    };
     let cameras = Cameras {
         inbox: inbox.clone(),
         shelf: shelf.clone(),
         fault: devices.camera_fault,
     };
-    let camera = cameras.start(&config, opened.next.photo)?;
+    let camera = or_trouble(
+        cameras.start(&config, opened.next.photo),
+        TroubleCode::Camera,
+        "camera",
+        &inbox,
+    );
     let camera_slot = Arc::new(Mutex::new(camera.as_ref().map(Camera::handle)));
 
     // The panel.
@@ -206,7 +230,7 @@ pub async fn run(
         reply: None,
     });
     let panel_stop = stop.clone();
-    let (panel_ended, panel_end) = tokio::sync::oneshot::channel();
+    let (panel_ended, mut panel_end) = tokio::sync::oneshot::channel();
     std::thread::Builder::new()
         .name("panel".to_owned())
         .spawn(move || {
@@ -228,11 +252,11 @@ pub async fn run(
         last_photo: last_photo_now,
         shelf,
     };
-    let sources = Sources::start(&config, &wiring, &mut supervisor)?;
-    start_troubles(&inbox, &config, kind, failing, chosen.rejected.as_deref());
+    let sources = Sources::start(&config, &wiring, &mut supervisor);
+    start_troubles(&inbox, &config, kind, failing, chosen.rejected.as_ref());
 
     // What others see.
-    let composing = tokio::spawn(shown.follow());
+    let mut composing = tokio::spawn(shown.follow());
     let (config_tx, config_now) = watch::channel(config.clone());
     let reloader = Reloader::new(reload::Parts {
         file,
@@ -249,7 +273,7 @@ pub async fn run(
         running_camera: camera,
         next_photo: opened.next.photo,
         wiring,
-        sources,
+        sources: Some(sources),
         supervisor,
         snapshot: snapshot_now.clone(),
     });
@@ -269,13 +293,13 @@ pub async fn run(
     let listener = listener
         .map(tokio::net::TcpListener::from_std)
         .transpose()?;
-    let serving = tokio::spawn(web::serve(house, listener, socket, ending.clone()));
+    let mut serving = tokio::spawn(web::serve(house, listener, socket, ending.clone()));
 
     // Kept, for the day on which the file does not pass.
     if chosen.rejected.is_none() && restored.config.as_ref() != Some(&chosen.loaded.text) {
         journal.passed(chosen.loaded.text);
     }
-    ready(&started);
+    ready(&inbox);
     reloader
         .spawn("upkeep", {
             let upkeep = Upkeep {
@@ -297,17 +321,35 @@ pub async fn run(
         .await;
     reloader.watch_file().await;
 
-    stop.cancelled().await;
-    info!("stopping");
+    // What owns state cannot be started again by itself: the process ends, and comes back as it
+    // was.
+    let failed = tokio::select! {
+        () = stop.cancelled() => None,
+        _ = &mut panel_end => Some("the panel"),
+        _ = &mut outbox => Some("the outbox"),
+        _ = &mut feed => Some("the stream of events"),
+        _ = &mut composing => Some("the status"),
+        _ = &mut serving => Some("the API"),
+    };
+    match failed {
+        None => info!("stopping"),
+        Some(part) => error!("{part} has failed: ending, to come back as we were"),
+    }
+    stop.cancel();
     systemd::stopping();
-    // In order: sensors, panel, outbox, store. A fan that runs stays on.
+    // In order: panel, sensors, outbox, store. A fan that runs stays on.
     inbox.send(Event::Tick); // wakes the panel, which sees the stop
-    let _ = tokio::time::timeout(STOP_WITHIN, panel_end).await;
-    ending.cancel();
-    reloader.stop(STOP_WITHIN).await;
+    if failed != Some("the panel") {
+        let _ = tokio::time::timeout(STOP_WITHIN, panel_end).await;
+    }
+    reloader.stop(&ending, STOP_WITHIN).await;
     drop((to_outbox, inbox));
-    let _ = tokio::time::timeout(STOP_WITHIN, serving).await;
-    let _ = tokio::time::timeout(STOP_WITHIN + STOP_WITHIN, outbox).await;
+    if failed != Some("the API") {
+        let _ = tokio::time::timeout(STOP_WITHIN, serving).await;
+    }
+    if failed != Some("the outbox") {
+        let _ = tokio::time::timeout(STOP_WITHIN + STOP_WITHIN, outbox).await;
+    }
     composing.abort();
     feed.abort();
     journal.sign_of_life();
@@ -316,7 +358,10 @@ pub async fn run(
     if let Err(error) = stopped {
         warn!(%error, "the last words did not reach the disk");
     }
-    Ok(())
+    match failed {
+        None => Ok(()),
+        Some(part) => Err(anyhow::anyhow!("{part} has failed; the log says where")),
+    }
 }
 
 /// What an earlier run left.
@@ -412,27 +457,51 @@ fn gap(last: &Stamp, now: &Stamp) -> Option<Duration> {
     u64::try_from(millis).ok().map(Duration::from_millis)
 }
 
-/// Claims the output lines, in their safe state.
-fn lines(config: &Config, board: &dyn Board, outputs: &Arc<Outputs>) -> anyhow::Result<Lines> {
-    let switch = |name: &'static str, line: &OutputLine| -> anyhow::Result<Switch> {
-        let mut pin = board
-            .output(name, line)
-            .with_context(|| format!("claiming the line of the {name}"))?;
-        Ok(Box::new(move |on| {
-            pin.set(on).map_err(|error| error.to_string())
-        }))
-    };
-    let buzzer = config.buzzer.as_ref();
-    let exhaust = config.exhaust.as_ref().map(|exhaust| &exhaust.output);
-    Ok(Lines {
-        buzzer: buzzer
-            .map(|line| switch("buzzer", line))
-            .transpose()?
-            .map(|switch| Buzzer::new(switch, outputs.clone())),
-        exhaust: exhaust
-            .map(|line| switch("exhaust", line))
-            .transpose()?
-            .map(|switch| Exhaust::new(switch, outputs.clone())),
+/// Claims the buzzer's line, off.
+fn buzzer(
+    config: &Config,
+    board: &dyn Board,
+    outputs: &Arc<Outputs>,
+) -> anyhow::Result<Option<Buzzer>> {
+    let line = config.buzzer.as_ref();
+    let switch = line.map(|line| switch("buzzer", line, board)).transpose()?;
+    Ok(switch.map(|switch| Buzzer::new(switch, outputs.clone())))
+}
+
+/// Claims the exhaust relay's line, off.
+fn exhaust(
+    config: &Config,
+    board: &dyn Board,
+    outputs: &Arc<Outputs>,
+) -> anyhow::Result<Option<Exhaust>> {
+    let line = config.exhaust.as_ref().map(|exhaust| &exhaust.output);
+    let switch = line
+        .map(|line| switch("exhaust", line, board))
+        .transpose()?;
+    Ok(switch.map(|switch| Exhaust::new(switch, outputs.clone())))
+}
+
+fn switch(name: &'static str, line: &OutputLine, board: &dyn Board) -> anyhow::Result<Switch> {
+    let mut pin = board
+        .output(name, line)
+        .with_context(|| format!("claiming the line of the {name}"))?;
+    Ok(Box::new(move |on| {
+        pin.set(on).map_err(|error| error.to_string())
+    }))
+}
+
+/// One part that cannot start must not take the others with it: it is a trouble, and the house is
+/// watched by what there is.
+fn or_trouble<T>(
+    part: anyhow::Result<Option<T>>,
+    code: TroubleCode,
+    subject: &str,
+    inbox: &Inbox,
+) -> Option<T> {
+    part.unwrap_or_else(|why| {
+        error!("{why:#}");
+        inbox.send(raised(code, subject, format!("{why:#}")));
+        None
     })
 }
 
@@ -486,13 +555,23 @@ fn start_troubles(
     config: &Config,
     kind: ServiceKind,
     store: Option<String>,
-    rejected: Option<&str>,
+    rejected: Option<&Rejected>,
 ) {
     if let Some(why) = store {
         inbox.send(raised(TroubleCode::Store, "", why));
     }
-    if let Some(why) = rejected {
-        let text = format!("the last configuration that passed is in force, not the file: {why}");
+    if let Some(rejected) = rejected {
+        let errors = (rejected.diagnostics.iter())
+            .filter(|finding| finding.severity == Severity::Error)
+            .collect::<Vec<_>>();
+        let first = errors.first().map_or(String::new(), |first| {
+            format!(" (line {}: {})", first.line, first.message)
+        });
+        let text = format!(
+            "the configuration file has {} errors{first}; the last one that passed is in force: \
+             run asfaleia check, mend the file, then asfaleia reload",
+            errors.len()
+        );
         inbox.send(raised(TroubleCode::ConfigRejected, "", text));
     }
     let simulated = sources::simulated_devices(config);

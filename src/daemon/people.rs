@@ -2,11 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use crate::alarm::PhotoId;
+use tracing::error;
+
+use crate::alarm::{Event, PhotoId, Trouble, TroubleCode};
 use crate::camera::PhotoShelf;
 use crate::clock::WallTime;
 use crate::config::{Config, Contact};
+use crate::inbox::Inbox;
 use crate::notify::{
     CallSid, CallStatus, Delivered, Failure, Mailer, Outgoing, Photo, PlaceFailure, SetupError,
     Telephone, Webhook, words::Words,
@@ -27,34 +31,55 @@ struct Ways {
 }
 
 impl Ways {
-    fn new(config: &Config) -> Result<Ways, SetupError> {
-        let webhook = |it| Webhook::new(it).map(|webhook| (webhook.name().to_owned(), webhook));
-        Ok(Ways {
+    /// What cannot be made ready (a certificate file that is none) is a trouble; the other ways
+    /// stay open.
+    fn new(config: &Config, inbox: &Inbox) -> Ways {
+        let report = |code, subject: &str, why: SetupError| {
+            error!("{why}");
+            inbox.send(Event::TroubleRaised(Trouble {
+                code,
+                subject: subject.to_owned(),
+                text: why.to_string(),
+            }));
+        };
+        let mailer = config.email.as_ref().map(Mailer::new).transpose();
+        let telephone = config.phone.as_ref().map(Telephone::new).transpose();
+        let webhooks = config.webhooks.iter().filter_map(|webhook| {
+            Webhook::new(webhook)
+                .map_err(|why| report(TroubleCode::Webhook, &webhook.name, why))
+                .ok()
+        });
+        Ways {
             contacts: (config.contacts.iter())
                 .map(|contact| (contact.name.clone(), contact.clone()))
                 .collect(),
-            mailer: config.email.as_ref().map(Mailer::new).transpose()?,
-            telephone: config.phone.as_ref().map(Telephone::new).transpose()?,
-            webhooks: (config.webhooks.iter())
-                .map(webhook)
-                .collect::<Result<_, _>>()?,
-        })
+            webhooks: webhooks
+                .map(|webhook| (webhook.name().to_owned(), webhook))
+                .collect(),
+            mailer: mailer.unwrap_or_else(|why| {
+                report(TroubleCode::Mail, "", why);
+                None
+            }),
+            telephone: telephone.unwrap_or_else(|why| {
+                report(TroubleCode::Phone, "", why);
+                None
+            }),
+        }
     }
 }
 
 impl People {
-    pub(super) fn new(config: &Config, shelf: PhotoShelf) -> Result<People, SetupError> {
-        Ok(People {
-            ways: RwLock::new(Arc::new(Ways::new(config)?)),
+    pub(super) fn new(config: &Config, shelf: PhotoShelf, inbox: &Inbox) -> People {
+        People {
+            ways: RwLock::new(Arc::new(Ways::new(config, inbox))),
             shelf,
-        })
+        }
     }
 
     /// What is under way goes on as it was begun.
-    pub(super) fn reconfigure(&self, config: &Config) -> Result<(), SetupError> {
-        let ways = Arc::new(Ways::new(config)?);
+    pub(super) fn reconfigure(&self, config: &Config, inbox: &Inbox) {
+        let ways = Arc::new(Ways::new(config, inbox));
         *self.ways.write().unwrap_or_else(PoisonError::into_inner) = ways;
-        Ok(())
     }
 
     /// Loads trusted roots and resumes sessions before the first alarm needs them.
@@ -97,7 +122,8 @@ impl outbox::Paths for People {
         }
         let shelf = self.shelf.clone();
         let read = tokio::task::spawn_blocking(move || shelf.jpeg(id));
-        let (taken, jpeg) = read.await.ok().flatten()?;
+        let read = tokio::time::timeout(PHOTO_WITHIN, read).await;
+        let (taken, jpeg) = read.ok()?.ok().flatten()?;
         Some(Photo { id, taken, jpeg })
     }
 
@@ -105,7 +131,8 @@ impl outbox::Paths for People {
         let ways = self.ways();
         match (&ways.mailer, ways.contacts.get(contact)) {
             (Some(mailer), Some(contact)) => mailer.deliver(contact, mail).await,
-            (None, _) | (_, None) => Err(gone(contact)),
+            (None, _) => Err(not_ready("[email]")),
+            (Some(_), None) => Err(gone(contact)),
         }
     }
 
@@ -119,9 +146,9 @@ impl outbox::Paths for People {
     async fn place(&self, number: &str, spoken: &Outgoing) -> Result<CallSid, PlaceFailure> {
         match &self.ways().telephone {
             Some(telephone) => telephone.place(number, &Words::new(spoken).spoken()).await,
-            None => Err(PlaceFailure::Permanent {
+            None => Err(PlaceFailure::Temporary {
                 why: NO_PHONE.to_owned(),
-                code: None,
+                after: Some(NOT_READY),
             }),
         }
     }
@@ -129,14 +156,14 @@ impl outbox::Paths for People {
     async fn find(&self, number: &str, since: WallTime) -> Result<Option<CallSid>, Failure> {
         match &self.ways().telephone {
             Some(telephone) => telephone.find(number, since).await,
-            None => Err(gone(NO_PHONE)),
+            None => Err(not_ready("[phone]")),
         }
     }
 
     async fn status(&self, call: &CallSid) -> Result<CallStatus, Failure> {
         match &self.ways().telephone {
             Some(telephone) => telephone.status(call).await,
-            None => Err(gone(NO_PHONE)),
+            None => Err(not_ready("[phone]")),
         }
     }
 
@@ -148,7 +175,18 @@ impl outbox::Paths for People {
     }
 }
 
-const NO_PHONE: &str = "there is no [phone] in the configuration any more";
+/// A mail does not wait longer for a disk that hangs.
+const PHOTO_WITHIN: Duration = Duration::from_secs(2);
+const NO_PHONE: &str = "[phone] could not be made ready; the trouble says why";
+/// A way that could not be made ready waits for a reload.
+const NOT_READY: Duration = Duration::from_secs(60);
+
+fn not_ready(section: &str) -> Failure {
+    Failure::Temporary {
+        why: format!("{section} could not be made ready; the trouble says why"),
+        after: Some(NOT_READY),
+    }
+}
 
 fn gone(name: &str) -> Failure {
     Failure::Permanent {

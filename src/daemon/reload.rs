@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 use futures_util::FutureExt;
 use secrecy::ExposeSecret;
 use tokio::sync::{Mutex, mpsc, watch};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::actuators::Outputs;
@@ -16,7 +17,7 @@ use crate::camera::Camera;
 use crate::config::{self, Config, Depth, Loaded, Login};
 use crate::inbox::Inbox;
 use crate::outbox::{self, Channels};
-use crate::panel::Reconfigured;
+use crate::panel::{Lines, Reconfigured};
 use crate::supervisor::Supervisor;
 use crate::web::{Reload, Snapshot};
 
@@ -28,6 +29,9 @@ use super::sources::{Sources, Wiring};
 
 /// With `watch = true`: how often the file's time is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Old drivers get so long to let go.
+const STOP_SOURCES_WITHIN: Duration = Duration::from_secs(2);
 
 /// Everything that a new configuration may change.
 pub(super) struct Parts {
@@ -45,7 +49,7 @@ pub(super) struct Parts {
     pub(super) running_camera: Option<Camera>,
     pub(super) next_photo: PhotoId,
     pub(super) wiring: Wiring,
-    pub(super) sources: Sources,
+    pub(super) sources: Option<Sources>,
     pub(super) supervisor: Supervisor,
     pub(super) snapshot: watch::Receiver<Arc<Snapshot>>,
 }
@@ -125,15 +129,20 @@ impl Reloader {
     }
 
     /// Stops sensors and camera, and waits for the tasks, for so long at most.
-    pub(super) async fn stop(&self, at_most: Duration) {
-        let Some(parts) = self.0.lock().await.take() else {
+    pub(super) async fn stop(&self, ending: &CancellationToken, at_most: Duration) {
+        let parts = timeout(at_most, self.0.lock()).await;
+        let Some(parts) = parts.ok().and_then(|mut parts| parts.take()) else {
+            ending.cancel();
             return;
         };
-        drop(parts.sources);
+        if let Some(sources) = parts.sources {
+            let _ = timeout(at_most, sources.stop()).await; // the broker does not take our last words
+        }
         if let Some(camera) = parts.running_camera {
             let stopped = tokio::task::spawn_blocking(move || camera.stop());
-            let _ = tokio::time::timeout(at_most, stopped).await;
+            let _ = timeout(at_most, stopped).await;
         }
+        ending.cancel();
         parts.supervisor.stopped(at_most).await;
     }
 }
@@ -184,21 +193,13 @@ impl Parts {
                 loosens.join("; ")
             ));
         }
-        let changed = if text == self.text {
-            Vec::new()
-        } else {
-            self.apply(&old, Arc::new(config))
-                .await
-                .map_err(|error| format!("{error:#}"))?
-        };
+        // Also for the same text: a secret file, or a certificate, may have changed.
+        let changed = self.apply(&old, Arc::new(config)).await?;
         self.inbox.send(Event::TroubleCleared {
             code: TroubleCode::ConfigRejected,
             subject: String::new(),
         });
-        let said = match changed.is_empty() {
-            true => "nothing changed".to_owned(),
-            false => changed.join("; "),
-        };
+        let said = changed.join("; ");
         if text != self.text {
             self.journal.passed(text.clone());
             self.journal
@@ -208,31 +209,33 @@ impl Parts {
         Ok(said)
     }
 
-    /// Puts the new configuration into force, part by part. What changed, in words.
-    async fn apply(&mut self, old: &Config, new: Arc<Config>) -> anyhow::Result<Vec<String>> {
-        let mut said = vec!["the new configuration is in force".to_owned()];
-        // First what can fail, so that a failure leaves the old configuration in force.
-        self.people.reconfigure(&new)?;
-        let lines = if old.buzzer == new.buzzer && old.exhaust == new.exhaust {
-            None
-        } else {
-            Some(super::lines(&new, &*self.wiring.board, &self.outputs)?)
-        };
+    /// Puts the new configuration into force, part by part. What changed, in words; or why nothing
+    /// did. What cannot be made ready (a camera that is busy) is a trouble of its own.
+    async fn apply(&mut self, old: &Config, new: Arc<Config>) -> Result<Vec<String>, String> {
+        let mut said = vec!["the configuration is in force".to_owned()];
+        let lines = self.changed_lines(old, &new)?;
+        self.people.reconfigure(&new, &self.inbox);
         let channels = Channels::from(&*new);
         *self.changes.lock().unwrap_or_else(PoisonError::into_inner) = Some(Reconfigured {
             channels: channels.clone(),
             lines,
         });
+        // Waited for: what comes after it must find it done.
         self.inbox
-            .send(Event::PolicyChanged(Box::new(new.policy())));
+            .ask(Event::PolicyChanged(Box::new(new.policy())))
+            .await;
         // The outbox lives as long as we do.
         let _ = self.outbox.send(outbox::Command::Reconfigured(channels));
         if old.camera != new.camera {
-            self.change_camera(&new).await?;
+            self.change_camera(&new).await;
             said.push("the camera was opened anew".to_owned());
         }
         if sources_differ(old, &new) {
-            self.sources = Sources::start(&new, &self.wiring, &mut self.supervisor)?;
+            // The old ones first: a port or a client's name is somebody's alone.
+            if let Some(sources) = self.sources.take() {
+                let _ = timeout(STOP_SOURCES_WITHIN, sources.stop()).await;
+            }
+            self.sources = Some(Sources::start(&new, &self.wiring, &mut self.supervisor));
             said.push("the sensors were connected anew".to_owned());
         }
         if old.gpio != new.gpio || old.store.path != new.store.path || web_differs(old, &new) {
@@ -244,16 +247,37 @@ impl Parts {
         Ok(said)
     }
 
-    async fn change_camera(&mut self, new: &Config) -> anyhow::Result<()> {
+    /// Claims the output lines again if they are others now. Not while the fan runs: claiming a
+    /// line switches it off for a moment.
+    fn changed_lines(&self, old: &Config, new: &Config) -> Result<Option<Lines>, String> {
+        let relay = |config: &Config| config.exhaust.as_ref().map(|it| it.output.clone());
+        if old.buzzer == new.buzzer && relay(old) == relay(new) {
+            return Ok(None);
+        }
+        if self.outputs.exhaust.active() {
+            let why = "the exhaust fan runs; its line and the buzzer's cannot be changed now";
+            return Err(why.to_owned());
+        }
+        let board = &*self.wiring.board;
+        let lines = super::buzzer(new, board, &self.outputs).and_then(|buzzer| {
+            let exhaust = super::exhaust(new, board, &self.outputs)?;
+            Ok(Lines { buzzer, exhaust })
+        });
+        lines.map(Some).map_err(|error| format!("{error:#}"))
+    }
+
+    async fn change_camera(&mut self, new: &Config) {
         if let Some(camera) = self.running_camera.take() {
-            let next = tokio::task::spawn_blocking(move || camera.stop()).await?;
+            let stopped = tokio::task::spawn_blocking(move || camera.stop()).await;
             // One that panicked does not tell: far beyond what it can have given out.
+            let next = stopped.ok().flatten();
             self.next_photo = next.unwrap_or(PhotoId(self.next_photo.0 + 1_000_000));
         }
-        self.running_camera = self.cameras.start(new, self.next_photo)?;
+        let started = self.cameras.start(new, self.next_photo);
+        self.running_camera =
+            super::or_trouble(started, TroubleCode::Camera, "camera", &self.inbox);
         let handle = self.running_camera.as_ref().map(Camera::handle);
         *self.camera.lock().unwrap_or_else(PoisonError::into_inner) = handle;
-        Ok(())
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::alarm::{PhotoId, Status};
+use crate::alarm::{PhotoId, Status, TroubleCode};
 use crate::camera::PhotoShelf;
 use crate::config::{CameraDevice, Config, GpioBackend, Source};
 use crate::gpio::{Board, SimulatedBoard, Watch};
@@ -36,6 +36,8 @@ pub(super) struct Wiring {
 pub(super) struct Sources {
     stop: CancellationToken,
     _wires: Option<Watch>,
+    /// Closed when the broker has been told that we are offline.
+    goodbye: mpsc::Receiver<()>,
 }
 
 impl Drop for Sources {
@@ -73,16 +75,24 @@ impl SharedSensors {
 }
 
 impl Sources {
+    /// Stops, and waits for the last words to the broker.
+    pub(super) async fn stop(mut self) {
+        self.stop.cancel();
+        while self.goodbye.recv().await.is_some() {}
+    }
+
     /// Starts a driver for everything that the configuration's sensors need.
-    pub(super) fn start(
-        config: &Config,
-        wiring: &Wiring,
-        supervisor: &mut Supervisor,
-    ) -> anyhow::Result<Sources> {
+    pub(super) fn start(config: &Config, wiring: &Wiring, supervisor: &mut Supervisor) -> Sources {
         let stop = CancellationToken::new();
         let inbox = &wiring.inbox;
 
-        let wires = sensors::gpio::watch(&*wiring.board, &config.sensors, inbox.clone())?;
+        let wires = sensors::gpio::watch(&*wiring.board, &config.sensors, inbox.clone());
+        let wires = super::or_trouble(
+            wires.map_err(Into::into),
+            TroubleCode::TaskFailed,
+            "gpio",
+            inbox,
+        );
 
         let simulated = SimulatedSensors::new(
             &config.sensors,
@@ -109,7 +119,9 @@ impl Sources {
             });
         }
 
-        if let Some(broker) = Self::broker(config, wiring)? {
+        let (connected, goodbye) = mpsc::channel(1);
+        let broker = Self::broker(config, wiring);
+        if let Some(broker) = super::or_trouble(broker, TroubleCode::Mqtt, "", inbox) {
             let (photos, shelf) = (wiring.last_photo.clone(), wiring.shelf.clone());
             let (shown, ended) = (broker.clone(), stop.clone());
             supervisor.spawn("mqtt photos", move || {
@@ -121,16 +133,19 @@ impl Sources {
             let stop = stop.clone();
             supervisor.spawn("mqtt", move || {
                 let (broker, stop) = (broker.clone(), stop.clone());
+                let connected = connected.clone();
                 async move {
                     broker.run(stop).await;
+                    drop(connected);
                     Ok(())
                 }
             });
         }
-        Ok(Sources {
+        Sources {
             stop,
             _wires: wires,
-        })
+            goodbye,
+        }
     }
 
     fn broker(config: &Config, wiring: &Wiring) -> anyhow::Result<Option<Broker>> {
@@ -178,7 +193,7 @@ pub(super) fn simulated_devices(config: &Config) -> Vec<String> {
         .filter(|sensor| sensor.source == Source::Simulated)
         .map(|sensor| format!("the sensor \"{}\"", sensor.name))
         .collect();
-    if config.gpio.backend == GpioBackend::Simulated {
+    if config.gpio.backend == GpioBackend::Simulated && config.has_wires() {
         simulated.push("all GPIO lines".to_owned());
     }
     if let Some(camera) = &config.camera

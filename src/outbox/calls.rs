@@ -4,19 +4,23 @@ use std::time::Duration;
 
 use super::queue::Outbox;
 use super::{Changes, Job, Message, Recipient, Start, corrected};
-use crate::alarm::{CallEnd, End, Event, IncidentId, Ladder, Refusal, Rung, Step, TroubleCode};
+use crate::alarm::{CallEnd, Calls, End, Event, Ladder, Refusal, Rung, Step, TroubleCode};
 use crate::clock::{Stamp, WallTime};
 use crate::notify::{CallSid, CallStatus, Failure, PlaceFailure, Progress};
 
 /// A call is looked up so long after its request got lost: the provider needs a moment to list it.
 const LOOK_UP_AFTER: Duration = Duration::from_secs(2);
 impl Outbox {
-    /// Somebody acknowledged (`End::Acknowledged`), or the reason to call is gone: no further
-    /// call of this incident, and the one under way ends.
-    pub fn stop_calls(&mut self, incident: Option<IncidentId>, how: End, now: &Stamp) -> Changes {
+    /// Somebody acknowledged, or the reason to call is gone: nobody else is called, and the call
+    /// under way ends.
+    pub fn stop_calls(&mut self, whose: Calls, now: &Stamp) -> Changes {
         let mut changes = Changes::default();
+        let concerned = |message: &Message| match whose {
+            Calls::All => true,
+            Calls::Of(incident) => message.incident == Some(incident),
+        };
         let ids: Vec<u64> = (self.rows.iter())
-            .filter(|(_, it)| it.message.incident == incident && it.message.ladder.is_some())
+            .filter(|(_, it)| it.message.ladder.is_some() && concerned(&it.message))
             .map(|(id, _)| *id)
             .collect();
         for id in ids {
@@ -26,9 +30,10 @@ impl Outbox {
             if ladder.ended().is_some() {
                 continue;
             }
-            let (outcome, calling) = match how {
-                End::Acknowledged => ("acknowledged", ladder.acknowledge()),
-                End::Canceled | End::NobodyAnswered | End::GaveUp => ("canceled", ladder.cancel()),
+            let to = ladder.contact().map(|rung| rung.contact.clone());
+            let (outcome, calling) = match whose {
+                Calls::All => ("acknowledged", ladder.acknowledge()),
+                Calls::Of(_) => ("canceled", ladder.cancel()),
             };
             if calling {
                 changes.hang_up.extend(message.calls.last().cloned());
@@ -36,7 +41,7 @@ impl Outbox {
             message.ladder = Some(ladder);
             message.saved = now.clone();
             changes.update.messages.push(message.row(false));
-            changes.record(message, "", outcome, String::new());
+            changes.record(message, &to.unwrap_or_default(), outcome, String::new());
             // A request that is under way may still come back with a call; it is ended then.
             if !self.rows.get(&id).is_some_and(|entry| entry.busy) {
                 self.rows.remove(&id);
@@ -219,7 +224,7 @@ impl Outbox {
             }
             CallEnd::Completed => {
                 self.clear(TroubleCode::Phone, &rung.contact, changes);
-                self.path_works(&Recipient::Phone, now, changes);
+                self.path_works(&Recipient::Phone, now.boot, changes);
             }
             CallEnd::Busy | CallEnd::NoAnswer | CallEnd::Machine => {
                 self.clear(TroubleCode::Phone, &rung.contact, changes);

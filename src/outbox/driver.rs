@@ -16,7 +16,7 @@ use super::{
     Changes, Channels, Job, Message, Outbox, Outcome, Paths, Receipt, Recipient, Start, Store,
     Waiting, corrected,
 };
-use crate::alarm::{BootTime, End, IncidentId, PhotoId};
+use crate::alarm::{BootTime, Calls, IncidentId, PhotoId};
 use crate::clock::{SharedClock, Stamp};
 use crate::inbox::Inbox;
 use crate::notify::{CallSid, Failure, Outgoing, PlaceFailure};
@@ -45,16 +45,8 @@ pub enum Command {
         /// The photo.
         photo: Result<PhotoId, String>,
     },
-    /// Somebody acknowledged: nobody else is called.
-    Acknowledged {
-        /// What.
-        incident: Option<IncidentId>,
-    },
-    /// The reason to call is gone.
-    StopCalls {
-        /// Whose calls.
-        incident: Option<IncidentId>,
-    },
+    /// Nobody else is called, and the call under way ends.
+    StopCalls(Calls),
     /// The owner changed the configuration.
     Reconfigured(Channels),
 }
@@ -134,8 +126,11 @@ impl<P: Paths, S: Store> Driver<P, S> {
                 self.start_due();
                 self.apply(changes);
             }
-            Command::Acknowledged { incident } => self.stop(incident, End::Acknowledged),
-            Command::StopCalls { incident } => self.stop(incident, End::Canceled),
+            Command::StopCalls(whose) => {
+                let now = self.now();
+                let changes = self.outbox.stop_calls(whose, &now);
+                self.apply(changes);
+            }
             Command::Reconfigured(channels) => {
                 self.outbox.reconfigure(channels, self.clock.boot());
             }
@@ -165,12 +160,6 @@ impl<P: Paths, S: Store> Driver<P, S> {
             }
         }
         self.outbox.accept(rows);
-    }
-
-    fn stop(&mut self, incident: Option<IncidentId>, how: End) {
-        let now = self.now();
-        let changes = self.outbox.stop_calls(incident, how, &now);
-        self.apply(changes);
     }
 
     fn start_due(&mut self) {

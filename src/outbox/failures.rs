@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::queue::{Entry, Outbox};
+use super::queue::Outbox;
 use super::{Changes, Recipient};
-use crate::alarm::{Event, Trouble, TroubleCode};
+use crate::alarm::{BootTime, Event, Trouble, TroubleCode};
 use crate::clock::Stamp;
 
 /// After the first failure; doubled with each further one.
@@ -136,21 +136,19 @@ impl Outbox {
         self.settle(id, "refused", why, now, changes);
     }
 
-    /// Something was delivered: what was wrong with the path is over, and whatever waits for it
-    /// goes now.
-    pub(super) fn path_works(&mut self, to: &Recipient, now: &Stamp, changes: &mut Changes) {
-        let path = to.path();
-        let held_up = |entry: &&mut Entry| {
-            let message = &entry.message;
-            message.to.path() == path && message.ladder.is_none() && now.boot < message.next_at
-        };
-        for entry in self.rows.values_mut().filter(held_up) {
-            Arc::make_mut(&mut entry.message).next_at = now.boot;
-        }
+    /// Something was delivered: what was wrong with the path is over.
+    /// Others that failed on it are tried again now rather than when their patience is over.
+    pub(super) fn path_works(&mut self, to: &Recipient, now: BootTime, changes: &mut Changes) {
         self.clear(path_code(to), "", changes);
         self.clear(path_code(to), to.name(), changes);
         self.clear(TroubleCode::GivenUp, trouble_subject(to), changes);
         changes.update.proven.push(to.path());
+        for entry in self.rows.values_mut() {
+            let waits = !entry.busy && entry.message.attempts > 0;
+            if waits && entry.message.to.path() == to.path() && entry.message.ladder.is_none() {
+                Arc::make_mut(&mut entry.message).next_at = now;
+            }
+        }
     }
 
     /// Exponential, spread by a fifth either way, and at least what the other side asked for.

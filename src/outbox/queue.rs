@@ -218,7 +218,7 @@ impl Outbox {
         match outcome {
             Outcome::Delivered(Ok(delivered)) => {
                 let to = entry.message.to.clone();
-                self.path_works(&to, now, &mut changes);
+                self.path_works(&to, now.boot, &mut changes);
                 self.settle(id, "delivered", delivered.reply, now, &mut changes);
             }
             Outcome::Delivered(Err(Failure::Temporary { why, after })) => {

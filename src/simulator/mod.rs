@@ -7,11 +7,16 @@ mod faults;
 mod listening;
 mod mail;
 mod nodemcu;
+pub mod replay;
+mod scenario;
+mod setting;
 mod telephone;
 mod world;
 
 pub use faults::{FaultSet, Faults, NetworkFault, NodeFault, PhoneFault, SmtpFault};
 pub use mail::{MailAttachment, MailServer};
 pub use nodemcu::SimulatedNode;
+pub use scenario::{Answers, Cue, ExtraSensor, Happening, Scenario, ScenarioError, Stage};
+pub use setting::{Setting, SettingError, changed_config};
 pub use telephone::TelephoneService;
 pub use world::{SimulatedDevices, SimulatedHouse, World};

@@ -8,13 +8,18 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::Value;
+use tracing::{info, warn};
 
-use super::{Faults, MailServer, SimulatedNode, TelephoneService};
+use super::{
+    Answers, Faults, MailServer, PhoneFault, Scenario, SimulatedNode, Stage, TelephoneService,
+};
+use crate::alarm::{Actor, Command, Event, SensorName};
 use crate::config::{
     Active, Camera, CameraDevice, Config, GpioBackend, Login, NodeKey, NodePort, SmtpSecurity,
     Source,
 };
 use crate::daemon::SharedSensors;
+use crate::inbox::Inbox;
 use crate::web::Sim;
 
 /// What the telephone service knows us by.
@@ -25,8 +30,7 @@ pub struct World {
     faults: Faults,
     mail: MailServer,
     telephone: TelephoneService,
-    /// Sensors of nodes: which node's line, and which way round.
-    on_nodes: HashMap<String, (Arc<SimulatedNode>, NodeKey, Active)>,
+    on_nodes: OnNodes,
 }
 
 impl World {
@@ -76,12 +80,11 @@ impl World {
     }
 }
 
+/// Sensors of nodes: which node's line, and which way round.
+type OnNodes = HashMap<String, (Arc<SimulatedNode>, NodeKey, Active)>;
+
 /// Starts a node for each `[[nodemcu]]`, and finds its port for the configuration.
-fn nodes(
-    config: &mut Config,
-    directory: &Path,
-    faults: &Faults,
-) -> io::Result<HashMap<String, (Arc<SimulatedNode>, NodeKey, Active)>> {
+fn nodes(config: &mut Config, directory: &Path, faults: &Faults) -> io::Result<OnNodes> {
     let mut on_nodes = HashMap::new();
     for node in &mut config.nodemcus {
         let bound: Vec<(String, NodeKey, Active)> = (config.sensors.iter())
@@ -183,6 +186,42 @@ impl Sim for SimulatedHouse {
 
     fn calls(&self) -> Value {
         self.world.telephone.calls()
+    }
+}
+
+impl SimulatedHouse {
+    /// Plays a scenario in real time, to its end.
+    pub async fn play(&self, scenario: &Scenario, inbox: &Inbox) {
+        if scenario.answers == Answers::Nobody {
+            let nobody = Some(PhoneFault::NoAnswer);
+            self.world.faults.change(|faults| faults.phone = nobody);
+        }
+        scenario.play(&Player { house: self, inbox }).await;
+    }
+}
+
+/// Plays a scenario's parts on the running house.
+struct Player<'a> {
+    house: &'a SimulatedHouse,
+    inbox: &'a Inbox,
+}
+
+impl Stage for Player<'_> {
+    fn sensor(&self, name: &SensorName, active: bool) {
+        if let Err(why) = self.house.set_sensor(name.as_str(), active) {
+            warn!(why, "the scenario's sensor");
+        }
+    }
+
+    async fn command(&self, command: Command, by: Actor) {
+        let answer = self.inbox.ask(Event::Command { command, by }).await;
+        info!(?answer, "the scenario's command");
+    }
+
+    fn fault(&self, fault: Value) {
+        if let Err(why) = self.house.set_faults(fault) {
+            warn!(why, "the scenario's fault");
+        }
     }
 }
 

@@ -32,7 +32,7 @@ pub use history::{
     History, IncidentDetail, StoredEvent, StoredIncident, StoredMessage, StoredPhoto,
 };
 pub use opening::{Found, Opened};
-pub use photos::{photo_path, read_photo, write_photo};
+pub use photos::{photo_path, read_photo, write_photo, write_whole_photo};
 pub use retention::Removed;
 pub use rows::{Batch, EventId, EventRow, MessageRow, NextIds, PhotoRow, Saved};
 

@@ -15,8 +15,16 @@ pub fn photo_path(dir: &Path, id: PhotoId) -> PathBuf {
 
 /// Writes a photo's file: whole, or not at all, and on the disk when this returns. Blocks.
 pub fn write_photo(dir: &Path, id: PhotoId, jpeg: &[u8]) -> io::Result<()> {
-    make_private_dir(&dir.join(FOLDER))?;
-    write_whole(&photo_path(dir, id), jpeg)
+    write_whole_photo(&photo_path(dir, id), jpeg)
+}
+
+/// The same for a photo's path: a part that a power cut left is known by its name, and removed
+/// with the history.
+pub fn write_whole_photo(path: &Path, jpeg: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        make_private_dir(folder)?;
+    }
+    write_whole(path, jpeg)
 }
 
 /// Reads a photo's file. Blocks.

@@ -36,8 +36,8 @@ pub(super) struct From {
     after: Option<u64>,
 }
 
-/// Begins with the status. Then, with `Last-Event-ID` (which a browser sends when it comes back)
-/// or `?after=ID`, everything since that id; without one, what happens from now on.
+/// The status, and what happens from now on. With `Last-Event-ID` (which a browser sends when it
+/// comes back) or `?after=ID`, everything since that id comes before both.
 pub(super) async fn stream(
     State(app): State<App>,
     headers: HeaderMap,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use asfaleia::alarm::{Event, IncidentId, TroubleCode};
+use asfaleia::alarm::{Calls, Event, IncidentId, TroubleCode};
 use asfaleia::clock::Stamp;
 use asfaleia::notify::{CallSid, PlaceFailure, Progress};
 use asfaleia::outbox::{Command, Message};
@@ -67,9 +67,7 @@ async fn an_acknowledgement_ends_the_call_that_rings_and_no_other_follows() {
     world.accept(&[call(BOOT, 2)], ZERO);
     world.placed().await;
     assert!(matches!(world.tried().await.1, Seen::Status(_)));
-    world.tell(Command::Acknowledged {
-        incident: Some(INCIDENT),
-    });
+    world.tell(Command::StopCalls(Calls::All));
     let (_, Seen::Cancel(sid)) = world.tried().await else {
         panic!("the call goes on ringing");
     };
@@ -86,9 +84,7 @@ async fn an_acknowledgement_while_the_request_is_under_way_ends_the_call_it_beca
     let mut world = World::new();
     world.accept(&[call(BOOT, 2)], ms(10));
     assert!(matches!(world.seen().await.1, Seen::PreparePhone));
-    world.tell(Command::StopCalls {
-        incident: Some(INCIDENT),
-    });
+    world.tell(Command::StopCalls(Calls::Of(INCIDENT)));
     assert_eq!(world.placed().await.1, "+302101234501");
     assert!(matches!(world.tried().await.1, Seen::Cancel(_)));
     world.quiet(DAY).await;
@@ -116,9 +112,7 @@ async fn calls_of_another_incident_go_on() {
     let mut world = World::new();
     world.accept(&[call(BOOT, 1)], ZERO);
     world.placed().await;
-    for incident in [None, Some(IncidentId(99))] {
-        world.tell(Command::Acknowledged { incident });
-    }
+    world.tell(Command::StopCalls(Calls::Of(IncidentId(99))));
     assert_eq!(world.placed().await.1, "+302101234502");
 }
 

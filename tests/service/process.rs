@@ -94,7 +94,6 @@ impl Drop for Running {
 /// `asfaleia simulate --headless` on a free port.
 pub(crate) struct Simulator {
     pub(crate) api: Api,
-    pub(crate) socket: PathBuf,
     _running: Running,
     _dir: TempDir,
 }
@@ -112,10 +111,8 @@ impl Simulator {
 
     fn launch(config: Option<String>) -> Simulator {
         let dir = tempfile::tempdir().unwrap();
-        let socket = dir.path().join("asfaleia.sock");
         let mut command = asfaleia();
         command.args(["simulate", "--headless", "--listen", "127.0.0.1:0"]);
-        command.arg("--socket").arg(&socket);
         command.arg("--data").arg(dir.path().join("data"));
         if let Some(text) = config {
             let file = dir.path().join("simulator.toml");
@@ -131,7 +128,6 @@ impl Simulator {
         let address = address.unwrap_or_else(|| panic!("the first line is {first:?}"));
         Simulator {
             api: Api::Tcp(address.parse().unwrap()),
-            socket,
             _running: running,
             _dir: dir,
         }
