@@ -182,6 +182,13 @@ impl<H: Hands> Panel<H> {
             faults.extend(self.reconfigure());
         }
 
+        // Before the answer leaves: whoever commanded must see what it did.
+        let status = self.alarm.status();
+        if self.shown.as_ref() != Some(&status) {
+            self.hands.show(status.clone());
+            self.shown = Some(status);
+        }
+
         let stamp = Stamp::now(&*self.clock);
         let photo = taken.and_then(|(incident, photo)| self.hands.photo(incident, photo));
         self.hand_over(
@@ -191,12 +198,6 @@ impl<H: Hands> Panel<H> {
             reply.map(|reply| (reply, answer)),
         );
         self.actions = actions;
-
-        let status = self.alarm.status();
-        if self.shown.as_ref() != Some(&status) {
-            self.hands.show(status.clone());
-            self.shown = Some(status);
-        }
         // Each a turn of its own: a deadline that runs in it may switch outputs again.
         self.turn_all(faults);
     }

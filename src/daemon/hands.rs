@@ -14,6 +14,7 @@ use crate::panel::{Handover, Hands, Reconfigured};
 use crate::store::PhotoRow;
 
 use super::journal::Journal;
+use super::shown::Shown;
 
 /// A command is answered when its effect is committed, or after this.
 const ANSWER_AFTER: Duration = Duration::from_millis(20);
@@ -25,6 +26,7 @@ pub(super) struct Executor {
     pub(super) camera: CameraSlot,
     pub(super) shelf: PhotoShelf,
     pub(super) status: watch::Sender<Arc<Status>>,
+    pub(super) shown: Arc<Shown>,
     pub(super) last_photo: watch::Sender<Option<PhotoId>>,
     pub(super) changes: ChangeSlot,
     pub(super) runtime: Handle,
@@ -93,17 +95,15 @@ impl Hands for Executor {
                     .map(|committed| Box::pin(committed) as outbox::Receipt),
             });
         }
-        match (reply, committed) {
-            (Some((reply, answer)), Some(committed)) => {
-                self.runtime.spawn(async move {
+        if let Some((reply, answer)) = reply {
+            let shown = self.shown.clone();
+            self.runtime.spawn(async move {
+                if let Some(committed) = committed {
                     let _ = timeout(ANSWER_AFTER, committed).await;
-                    let _ = reply.send(answer); // who asked may be gone
-                });
-            }
-            (Some((reply, answer)), None) => {
-                let _ = reply.send(answer);
-            }
-            (None, _) => {}
+                }
+                shown.refresh();
+                let _ = reply.send(answer); // who asked may be gone
+            });
         }
     }
 

@@ -203,12 +203,22 @@ pub async fn run(
     let (status, status_now) = watch::channel(Arc::new(alarm.status()));
     let (last_photo, last_photo_now) = watch::channel(None);
     let changes = hands::ChangeSlot::default();
+    let errors = Errors::default();
+    let composer = Composer {
+        status: status_now.clone(),
+        waiting: waiting_now,
+        proven: proven_now,
+        errors: errors.clone(),
+        clock: clock.clone(),
+    };
+    let (shown, snapshot_now) = composer.show();
     let executor = Executor {
         journal: journal.clone(),
         outbox: to_outbox.clone(),
         camera: camera_slot.clone(),
         shelf: shelf.clone(),
         status,
+        shown: shown.clone(),
         last_photo,
         changes: changes.clone(),
         runtime: tokio::runtime::Handle::current(),
@@ -230,7 +240,6 @@ pub async fn run(
         .context("starting the panel's thread")?;
 
     // Sensors.
-    let errors = Errors::default();
     let simulated = SharedSensors::new(&config, simulated_board.as_ref(), inbox.clone());
     let wiring = Wiring {
         inbox: inbox.clone(),
@@ -247,15 +256,7 @@ pub async fn run(
     start_troubles(&inbox, &config, kind, failing, chosen.rejected.as_ref());
 
     // What others see.
-    let composer = Composer {
-        status: status_now,
-        waiting: waiting_now,
-        proven: proven_now,
-        errors,
-        clock: clock.clone(),
-    };
-    let (snapshot, snapshot_now) = watch::channel(Arc::new(composer.compose()));
-    let mut composing = tokio::spawn(composer.run(snapshot));
+    let mut composing = tokio::spawn(shown.follow());
     let (config_tx, config_now) = watch::channel(config.clone());
     let reloader = Reloader::new(reload::Parts {
         file,

@@ -128,7 +128,7 @@ fn detail(detail: &IncidentDetail) -> Value {
     shown
 }
 
-/// Puts together what `status` shows, whenever a part of it changes.
+/// Puts together what `status` shows.
 pub(super) struct Composer {
     pub(super) status: watch::Receiver<Arc<Status>>,
     pub(super) waiting: watch::Receiver<Waiting>,
@@ -138,8 +138,15 @@ pub(super) struct Composer {
 }
 
 impl Composer {
+    /// Begins to show it.
+    pub(super) fn show(self) -> (Arc<Shown>, watch::Receiver<Arc<Snapshot>>) {
+        let (snapshot, now) = watch::channel(Arc::new(self.compose()));
+        let composer = self;
+        (Arc::new(Shown { composer, snapshot }), now)
+    }
+
     /// The snapshot of this moment.
-    pub(super) fn compose(&self) -> Snapshot {
+    fn compose(&self) -> Snapshot {
         let status = Status::clone(&self.status.borrow());
         let waiting = self.waiting.borrow().clone();
         let errors: BTreeMap<String, u64> = (status.sensors.iter())
@@ -156,15 +163,43 @@ impl Composer {
             errors,
         }
     }
+}
 
-    /// Until the panel is gone.
-    pub(super) async fn run(mut self, shown: watch::Sender<Arc<Snapshot>>) {
+/// What `status` shows.
+pub(super) struct Shown {
+    composer: Composer,
+    snapshot: watch::Sender<Arc<Snapshot>>,
+}
+
+impl Shown {
+    /// Shows this moment. Whoever commands is answered after this: they must see what they did.
+    pub(super) fn refresh(&self) {
+        // Composed under the lock of what is shown: an older moment never follows a newer one.
+        self.snapshot.send_if_modified(|shown| {
+            let now = self.composer.compose();
+            let stamp = shown.stamp.clone();
+            let is_news = Snapshot {
+                stamp,
+                ..now.clone()
+            } != **shown;
+            if is_news {
+                *shown = Arc::new(now);
+            }
+            is_news
+        });
+    }
+
+    /// Shows whatever changes, until the panel is gone.
+    pub(super) async fn follow(self: Arc<Self>) {
+        let mut status = self.composer.status.clone();
+        let mut waiting = self.composer.waiting.clone();
+        let mut proven = self.composer.proven.clone();
         loop {
-            shown.send_replace(Arc::new(self.compose()));
+            self.refresh();
             let changed = tokio::select! {
-                changed = self.status.changed() => changed,
-                changed = self.waiting.changed() => changed,
-                changed = self.proven.changed() => changed,
+                changed = status.changed() => changed,
+                changed = waiting.changed() => changed,
+                changed = proven.changed() => changed,
             };
             if changed.is_err() {
                 return;

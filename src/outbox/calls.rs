@@ -279,7 +279,7 @@ impl Outbox {
             changes.record(message, contact, "retrying", why.clone());
             message.last_failure = Some(why.clone());
         }
-        self.unreachable(&Recipient::Phone, attempts, &why, changes);
+        self.unreachable(&Recipient::Phone, attempts, after, &why, changes);
         self.back_off(attempts, after)
     }
 

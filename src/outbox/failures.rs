@@ -14,6 +14,8 @@ const FIRST_BACK_OFF: Duration = Duration::from_secs(5);
 const LAST_BACK_OFF: Duration = Duration::from_secs(15 * 60);
 /// So many failures in a row are a trouble: one or two are the Internet as it is.
 const TROUBLE_AFTER: u32 = 3;
+/// What is not worth another try for so long (a password that is refused) is one at once.
+const TROUBLE_FOR: Duration = Duration::from_secs(120);
 
 impl Outbox {
     /// Another try, later; or none when its time is up.
@@ -49,18 +51,20 @@ impl Outbox {
             message.last_failure = Some(why.clone());
         }
         changes.save(message, now);
-        self.unreachable(&to, attempts, &why, changes);
+        self.unreachable(&to, attempts, after, &why, changes);
     }
 
-    /// A path does not work; a trouble once it has not for a while.
+    /// A path does not work; a trouble once it has not for a while, or will not for a while.
     pub(super) fn unreachable(
         &mut self,
         to: &Recipient,
         attempts: u32,
+        after: Option<Duration>,
         why: &str,
         changes: &mut Changes,
     ) {
-        if attempts < TROUBLE_AFTER {
+        let mends_itself = after.is_none_or(|after| after < TROUBLE_FOR);
+        if attempts < TROUBLE_AFTER && mends_itself {
             return;
         }
         let (subject, what) = match to {

@@ -157,8 +157,29 @@ fn a_server_that_asks_for_five_minutes_gets_them() {
         why: "535".into(),
         after: Some(secs(300)),
     };
-    fail(&mut outbox, id, failure, &at(ZERO));
+    let changes = fail(&mut outbox, id, failure, &at(ZERO));
     assert_eq!(outbox.next_deadline(), Some(BOOT + secs(300)));
+    let told = [(TroubleCode::Mail, "", true)];
+    assert_eq!(troubles(&changes), told, "nobody waits for it unknowing");
+}
+
+#[test]
+fn what_was_held_up_leaves_as_soon_as_something_gets_through() {
+    let mut outbox = outbox();
+    let mut book = book();
+    let mut mails = book.rows(&Action::Send(alarm(BOOT)), &at(ZERO));
+    mails.truncate(2);
+    outbox.accept(mails);
+    let starts = start(&mut outbox, &at(ZERO));
+    fail(&mut outbox, starts[0].id, later("down"), &at(ZERO));
+    outbox.finished(
+        starts[1].id,
+        Outcome::Delivered(Ok(delivered())),
+        &at(secs(1)),
+    );
+    let held_up = start(&mut outbox, &at(secs(1)));
+    assert_eq!(held_up.len(), 1);
+    assert_eq!(held_up[0].id, starts[0].id);
 }
 
 #[test]

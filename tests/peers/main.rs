@@ -2,4 +2,14 @@
 
 #![allow(clippy::unwrap_used)] // A test ends where something is not as it was made.
 
+mod house;
+mod main_job;
 mod mqtt;
+
+// The built program is talked to as in the tests that need no peers.
+#[allow(dead_code)]
+#[path = "../service/api.rs"]
+mod api;
+#[allow(dead_code)]
+#[path = "../service/process.rs"]
+mod process;

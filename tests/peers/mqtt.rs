@@ -29,7 +29,7 @@ const WAIT: Duration = Duration::from_secs(10);
 const BASE: &str = "home/hall-pi";
 
 /// A broker of our own, ended with the test.
-struct Mosquitto {
+pub(crate) struct Mosquitto {
     child: Child,
     port: u16,
     conf: PathBuf,
@@ -37,7 +37,7 @@ struct Mosquitto {
 }
 
 impl Mosquitto {
-    fn open() -> Self {
+    pub(crate) fn open() -> Self {
         Self::start(|_| "allow_anonymous true\n".into())
     }
 
@@ -102,6 +102,10 @@ impl Mosquitto {
         child
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -125,14 +129,14 @@ impl Drop for Mosquitto {
 }
 
 /// Another program at the same broker.
-struct Peer {
+pub(crate) struct Peer {
     runtime: Runtime,
     client: AsyncClient,
     heard: Receiver<(String, Vec<u8>, bool)>,
 }
 
 impl Peer {
-    fn at(mosquitto: &Mosquitto) -> Self {
+    pub(crate) fn at(mosquitto: &Mosquitto) -> Self {
         // Two of the same name would throw each other out.
         let name = format!("peer-{:x}", fastrand::u64(..));
         Self::with(MqttOptions::new(name, ("localhost", mosquitto.port)))
@@ -163,12 +167,12 @@ impl Peer {
         }
     }
 
-    fn subscribe(&self, filter: &str) {
+    pub(crate) fn subscribe(&self, filter: &str) {
         let asked = self.client.subscribe(filter, QoS::AtLeastOnce);
         self.runtime.block_on(asked).unwrap();
     }
 
-    fn publish(&self, topic: &str, payload: &str, retain: bool) {
+    pub(crate) fn publish(&self, topic: &str, payload: &str, retain: bool) {
         let options = PublishOptions::at_least_once().retain(retain);
         let sent = self.client.publish(topic, payload, options);
         self.runtime.block_on(sent).unwrap();
@@ -184,6 +188,16 @@ impl Peer {
             assert!(start.elapsed() < 3 * WAIT, "nothing fits on {topic}");
         }
         panic!("nothing came on {topic}");
+    }
+
+    /// Waits for this text on a topic that ends so.
+    pub(crate) fn hears_last(&self, topic: &str, text: &str) {
+        loop {
+            let (on, payload, _) = self.heard.recv_timeout(WAIT).expect("something comes");
+            if on.ends_with(topic) && payload == text.as_bytes() {
+                return;
+            }
+        }
     }
 
     fn hears_text(&self, topic: &str, text: &str) {

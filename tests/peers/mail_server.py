@@ -1,0 +1,58 @@
+"""aiosmtpd on loopback, with STARTTLS and a login required. A line of JSON for each mail.
+
+Usage: mail_server.py PORT CERTIFICATE KEY USER PASSWORD
+"""
+
+import email
+import email.policy
+import json
+import ssl
+import sys
+import threading
+
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
+
+port, certificate, key, user, password = sys.argv[1:]
+
+
+class Letterbox:
+    async def handle_DATA(self, server, session, envelope):
+        mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        print(json.dumps({
+            "from": envelope.mail_from,
+            "to": envelope.rcpt_tos,
+            "encrypted": session.ssl is not None,
+            "login": session.auth_data.login.decode(),
+            "subject": mail["Subject"],
+            "message_id": mail["Message-ID"],
+            "text": mail.get_body(("plain",)).get_content(),
+            "attachments": [
+                {"type": part.get_content_type(), "begins": part.get_content()[:3].hex()}
+                for part in mail.walk()
+                if part.get_content_maintype() == "image"
+            ],
+        }), flush=True)
+        return "250 2.0.0 taken"
+
+
+def knows(server, session, envelope, mechanism, data):
+    right = LoginPassword(user.encode(), password.encode())
+    if data == right:
+        return AuthResult(success=True, auth_data=data)
+    return AuthResult(success=False, handled=False)
+
+
+tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+tls.load_cert_chain(certificate, key)
+Controller(
+    Letterbox(),
+    hostname="127.0.0.1",
+    port=int(port),
+    tls_context=tls,
+    require_starttls=True,
+    auth_required=True,
+    authenticator=knows,
+).start()
+print(json.dumps("ready"), flush=True)
+threading.Event().wait()

@@ -1,0 +1,302 @@
+//! The service's API, asked as any program may: HTTP over TCP or the Unix socket.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// Longer than anything takes; a test that waits so long has failed.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Asks until there is an answer.
+pub(crate) fn until<T>(what: &str, mut answer: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = answer() {
+            return answer;
+        }
+        assert!(start.elapsed() < DEADLINE, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(15));
+    }
+}
+
+/// Where a service answers.
+#[derive(Clone)]
+pub(crate) enum Api {
+    Tcp(SocketAddr),
+    Socket(PathBuf),
+}
+
+/// A connection that is kept.
+pub(crate) struct Wire {
+    host: String,
+    reader: BufReader<Box<dyn Both>>,
+}
+
+trait Both: Read + Write {}
+impl<T: Read + Write> Both for T {}
+
+impl Api {
+    pub(crate) fn try_connect(&self) -> std::io::Result<Wire> {
+        let (host, stream): (String, Box<dyn Both>) = match self {
+            Api::Tcp(address) => {
+                let stream = TcpStream::connect(address)?;
+                stream.set_nodelay(true)?;
+                stream.set_read_timeout(Some(DEADLINE))?;
+                (address.to_string(), Box::new(stream))
+            }
+            Api::Socket(path) => {
+                let stream = UnixStream::connect(path)?;
+                stream.set_read_timeout(Some(DEADLINE))?;
+                ("localhost".to_owned(), Box::new(stream))
+            }
+        };
+        let reader = BufReader::new(stream);
+        Ok(Wire { host, reader })
+    }
+
+    pub(crate) fn connect(&self) -> Wire {
+        self.try_connect().unwrap()
+    }
+
+    /// Status and body.
+    pub(crate) fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let (status, bytes) = self.connect().ask(method, path, body);
+        let body = serde_json::from_slice(&bytes);
+        (status, body.unwrap_or(Value::Null))
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Value {
+        let (status, body) = self.ask("GET", path, &Value::Null);
+        assert_eq!(status, 200, "GET {path}: {body}");
+        body
+    }
+
+    pub(crate) fn bytes(&self, path: &str) -> Vec<u8> {
+        let (status, bytes) = self.connect().ask("GET", path, &Value::Null);
+        assert_eq!(status, 200, "GET {path}");
+        bytes
+    }
+
+    pub(crate) fn post(&self, path: &str, body: Value) {
+        let (status, answer) = self.ask("POST", path, &body);
+        assert_eq!(status, 200, "POST {path}: {answer}");
+    }
+
+    pub(crate) fn set(&self, sensor: &str, active: bool) {
+        self.sim_sensor(sensor, json!({ "active": active }));
+    }
+
+    pub(crate) fn pulse(&self, sensor: &str) {
+        self.sim_sensor(sensor, json!({ "pulse": "200ms" }));
+    }
+
+    fn sim_sensor(&self, sensor: &str, body: Value) {
+        let path = format!("sim/sensors/{}", sensor.replace(' ', "%20"));
+        let (status, answer) = self.ask("PUT", &path, &body);
+        assert_eq!(status, 200, "PUT {path}: {answer}");
+    }
+
+    pub(crate) fn faults(&self, faults: Value) {
+        let (status, answer) = self.ask("PUT", "sim/faults", &faults);
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    pub(crate) fn status(&self) -> Value {
+        self.get("status")
+    }
+
+    pub(crate) fn state(&self) -> String {
+        self.status()["state"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn until_state(&self, state: &str) {
+        until(&format!("the state {state}"), || {
+            (self.state() == state).then_some(())
+        });
+    }
+
+    /// The end of the delay, pause or siren, in milliseconds since 1970.
+    pub(crate) fn ends_at(&self) -> i64 {
+        let status = self.status();
+        let text = status["until"].as_str().expect("something ends");
+        millis(text)
+    }
+
+    pub(crate) fn waiting(&self) -> u64 {
+        self.status()["outbox"]["waiting"].as_u64().unwrap()
+    }
+
+    pub(crate) fn output(&self, output: &str) -> bool {
+        self.get("sim/outputs")[output]["active"].as_bool().unwrap()
+    }
+
+    pub(crate) fn until_output(&self, output: &str, active: bool) {
+        until(&format!("{output}: {active}"), || {
+            (self.output(output) == active).then_some(())
+        });
+    }
+
+    /// The text of this trouble, if it stands.
+    pub(crate) fn trouble(&self, code: &str) -> Option<String> {
+        let status = self.status();
+        let troubles = status["troubles"].as_array().unwrap();
+        let trouble = troubles.iter().find(|trouble| trouble["code"] == code)?;
+        Some(trouble["text"].as_str().unwrap().to_owned())
+    }
+
+    pub(crate) fn until_trouble(&self, code: &str) -> String {
+        until(&format!("the trouble {code}"), || self.trouble(code))
+    }
+
+    pub(crate) fn until_no_trouble(&self, code: &str) {
+        until(&format!("the end of the trouble {code}"), || {
+            self.trouble(code).is_none().then_some(())
+        });
+    }
+
+    /// The whole history.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        let mut events: Vec<Value> = Vec::new();
+        loop {
+            let last = events
+                .last()
+                .map_or(0, |event| event["id"].as_u64().unwrap());
+            let mut page = self.get(&format!("events?after={last}&limit=1000"));
+            let Value::Array(page) = page["events"].take() else {
+                panic!("a page of events is a list")
+            };
+            if page.is_empty() {
+                return events;
+            }
+            events.extend(page);
+        }
+    }
+
+    /// The history's lines of one kind.
+    pub(crate) fn events_of(&self, kind: &str) -> Vec<Value> {
+        let mut events = self.events();
+        events.retain(|event| event["kind"] == kind);
+        events
+    }
+
+    /// Waits for a message to have come to this in the history; returns what was said about it.
+    pub(crate) fn until_message(&self, channel: &str, outcome: &str) -> String {
+        until(&format!("{channel}: {outcome}"), || {
+            let data = |event: Value| event["data"].clone();
+            let found = |data: &Value| data["channel"] == channel && data["outcome"] == outcome;
+            let mut messages = self.events_of("message").into_iter().map(data);
+            let message = messages.find(found)?;
+            Some(message["detail"].as_str().unwrap().to_owned())
+        })
+    }
+
+    /// What the simulator's mail server took.
+    pub(crate) fn mails(&self) -> Vec<Value> {
+        list(self.get("sim/mails"))
+    }
+
+    /// What the simulator's telephone service took.
+    pub(crate) fn calls(&self) -> Vec<Value> {
+        list(self.get("sim/calls"))
+    }
+
+    pub(crate) fn until_mails(&self, subject: &str, count: usize) -> Vec<Value> {
+        until_mails(|| self.mails(), subject, count)
+    }
+
+    pub(crate) fn until_calls(&self, count: usize) -> Vec<Value> {
+        until(&format!("{count} calls"), || {
+            let calls = self.calls();
+            (calls.len() >= count).then_some(calls)
+        })
+    }
+}
+
+/// Waits for so many mails whose subject has this in it.
+pub(crate) fn until_mails(
+    mails: impl Fn() -> Vec<Value>,
+    subject: &str,
+    count: usize,
+) -> Vec<Value> {
+    until(&format!("{count} mails with {subject:?}"), || {
+        let mut mails = mails();
+        mails.retain(|mail| mail["subject"].as_str().unwrap().contains(subject));
+        (mails.len() >= count).then_some(mails)
+    })
+}
+
+pub(crate) fn list(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(list) => list,
+        other => panic!("not a list: {other}"),
+    }
+}
+
+/// RFC 3339 to milliseconds since 1970.
+pub(crate) fn millis(rfc3339: &str) -> i64 {
+    rfc3339.parse::<jiff::Timestamp>().unwrap().as_millisecond()
+}
+
+impl Wire {
+    /// One request on this connection: status and body.
+    pub(crate) fn ask(&mut self, method: &str, path: &str, body: &Value) -> (u16, Vec<u8>) {
+        self.send(method, path, body);
+        self.answer()
+    }
+
+    pub(crate) fn send(&mut self, method: &str, path: &str, body: &Value) {
+        let path = match path.strip_prefix('/') {
+            Some(_) => path.to_owned(),
+            None => format!("/api/v1/{path}"),
+        };
+        let body = match body {
+            Value::Null => String::new(),
+            body => body.to_string(),
+        };
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            self.host,
+            body.len()
+        );
+        self.reader.get_mut().write_all(request.as_bytes()).unwrap();
+    }
+
+    fn answer(&mut self) -> (u16, Vec<u8>) {
+        let first = self.line();
+        let status = first.split(' ').nth(1).expect("a status line");
+        let status = status.parse().unwrap();
+        let mut length = 0;
+        loop {
+            let line = self.line().to_ascii_lowercase();
+            assert!(!line.contains("chunked"), "every answer has a length");
+            if let Some(value) = line.strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+            if line.is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        self.reader.read_exact(&mut body).unwrap();
+        (status, body)
+    }
+
+    /// The next line, without its end. Empty too when the other side has hung up.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.reader.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+
+    /// Everything until the other side hangs up.
+    pub(crate) fn rest(mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        self.reader.read_to_end(&mut rest).unwrap();
+        rest
+    }
+}

@@ -1,0 +1,17 @@
+//! The built program, as its owner meets it: processes, files, sockets and signals. Nothing but
+//! loopback is needed.
+
+#![allow(clippy::unwrap_used)] // A test ends where something is not as it was made.
+
+mod api;
+mod command_line;
+mod configuration;
+mod faults;
+mod home;
+mod load;
+mod process;
+mod restart;
+mod run;
+mod simulate;
+mod store;
+mod systemd;

@@ -1,0 +1,143 @@
+//! Processes of the built program: started, talked to, ended by their own id.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::api::{Api, until};
+
+/// What the shipped simulator runs on.
+pub(crate) const SIMULATOR: &str = include_str!("../../config/simulator.toml");
+
+/// The built program, untouched by the environment that the tests run in.
+pub(crate) fn asfaleia() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_asfaleia"));
+    for name in [
+        "XDG_RUNTIME_DIR",
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
+        "WATCHDOG_PID",
+        "STATE_DIRECTORY",
+        "ASFALEIA_LOG",
+    ] {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Exit code, standard output, standard error of a command that ends by itself.
+pub(crate) fn outcome(mut command: Command) -> (i32, String, String) {
+    let output = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let code = output.status.code().expect("it ends by itself");
+    (code, text(output.stdout), text(output.stderr))
+}
+
+/// A running service or simulator; killed at the end of the test.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    log: PathBuf,
+}
+
+impl Running {
+    /// Starts it with its log in this file, which is shown if the test fails.
+    pub(crate) fn start(mut command: Command, log: &Path) -> Running {
+        let file = File::options().create(true).append(true).open(log);
+        let child = command.stderr(file.unwrap()).spawn().unwrap();
+        Running {
+            child,
+            log: log.to_owned(),
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// As a power cut ends it.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// As systemd ends it.
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.ended()
+    }
+
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        until("the end of the process", || self.child.try_wait().unwrap())
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- what the process logged ---\n{}", self.log());
+        }
+    }
+}
+
+/// `asfaleia simulate --headless` on a free port.
+pub(crate) struct Simulator {
+    pub(crate) api: Api,
+    _running: Running,
+    _dir: TempDir,
+}
+
+impl Simulator {
+    /// As shipped.
+    pub(crate) fn start() -> Simulator {
+        Self::launch(None)
+    }
+
+    /// With the shipped configuration changed: each text for another.
+    pub(crate) fn with(changes: &[(&str, &str)]) -> Simulator {
+        Self::launch(Some(changed(SIMULATOR, changes)))
+    }
+
+    fn launch(config: Option<String>) -> Simulator {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = asfaleia();
+        command.args(["simulate", "--headless", "--listen", "127.0.0.1:0"]);
+        command.arg("--data").arg(dir.path().join("data"));
+        if let Some(text) = config {
+            let file = dir.path().join("simulator.toml");
+            std::fs::write(&file, text).unwrap();
+            command.arg("--config").arg(file);
+        }
+        command.stdout(Stdio::piped());
+        let mut running = Running::start(command, &dir.path().join("log"));
+        let mut first = String::new();
+        let stdout = running.child.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut first).unwrap();
+        let address = first.trim_end().strip_prefix("listening on http://");
+        let address = address.unwrap_or_else(|| panic!("the first line is {first:?}"));
+        Simulator {
+            api: Api::Tcp(address.parse().unwrap()),
+            _running: running,
+            _dir: dir,
+        }
+    }
+}
+
+/// A text with each of these for another; all of them must be there.
+pub(crate) fn changed(text: &str, changes: &[(&str, &str)]) -> String {
+    changes.iter().fold(text.to_owned(), |text, (from, to)| {
+        assert!(text.contains(from), "{from:?} is not in {text}");
+        text.replacen(from, to, 1)
+    })
+}

@@ -1,0 +1,104 @@
+//! What systemd is told, and how the service goes when it is asked to.
+
+use std::os::unix::net::UnixDatagram;
+use std::time::Instant;
+
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::api::{DEADLINE, until};
+use crate::home::{Home, Service};
+
+/// systemd's end of the notifications.
+struct Systemd(UnixDatagram);
+
+impl Systemd {
+    fn of(home: &Home) -> (Systemd, Service) {
+        let path = home.dir.path().join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        let mut command = home.command();
+        command.env("NOTIFY_SOCKET", &path);
+        command.env("WATCHDOG_USEC", "600000");
+        (Systemd(socket), home.launch(command))
+    }
+
+    fn hears(&self) -> String {
+        let mut text = [0; 4096];
+        let length = self.0.recv(&mut text).unwrap();
+        String::from_utf8_lossy(&text[..length]).into_owned()
+    }
+}
+
+#[test]
+fn systemd_hears_that_it_is_ready_that_it_lives_and_that_it_stops() {
+    let home = Home::with(&[]);
+    let (systemd, mut service) = Systemd::of(&home);
+    let first = systemd.hears();
+    assert!(first.contains("READY=1"), "{first}");
+    let began = Instant::now();
+    for _ in 0..6 {
+        assert_eq!(systemd.hears().trim(), "WATCHDOG=1");
+    }
+    let took = began.elapsed().as_millis();
+    assert!((900..2_000).contains(&took), "each 200 ms: {took} ms");
+
+    // Somebody watches, and does not let go.
+    let mut stream = service.api.connect();
+    stream.send("GET", "stream", &json!(null));
+    assert!(stream.line().contains("200"));
+    let began = Instant::now();
+    service.running.signal(Signal::TERM);
+    until("STOPPING=1", || {
+        systemd.hears().contains("STOPPING=1").then_some(())
+    });
+    assert_eq!(service.running.ended().code(), Some(0));
+    assert!(began.elapsed().as_secs() < 3, "{:?}", began.elapsed());
+    stream.rest();
+}
+
+#[test]
+fn a_service_that_stops_while_the_world_hangs_stops_all_the_same() {
+    let home = Home::with(&[]);
+    home.faults(json!({ "smtp": "hang", "phone": "hang", "camera": "stalled" }));
+    let mut service = home.armed();
+    service.api.pulse("hall");
+    service.api.until_output("buzzer", true);
+    until("both messages", || {
+        (service.api.waiting() == 2).then_some(())
+    });
+    let began = Instant::now();
+    service.running.signal(Signal::TERM);
+    assert_eq!(service.running.ended().code(), Some(0));
+    assert!(began.elapsed().as_secs() < 8, "{:?}", began.elapsed());
+    home.faults(json!({ "smtp": null, "phone": null }));
+    let service = home.start();
+    assert_eq!(service.api.state(), "triggered");
+    home.until_mails("ALARM motion in hall", 1);
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let home = Home::with(&[]);
+    home.faults(json!({ "smtp": "hang", "phone": "hang" }));
+    let mut service = home.armed();
+    service.api.pulse("hall");
+    until("both messages", || {
+        (service.api.waiting() == 2).then_some(())
+    });
+    service.running.signal(Signal::TERM);
+    until("the stop to begin", || {
+        service.running.log().contains("stopping").then_some(())
+    });
+    service.running.signal(Signal::TERM);
+    assert_eq!(service.running.ended().code(), Some(130));
+}
+
+#[test]
+fn the_interrupt_of_a_terminal_stops_it_in_order() {
+    let home = Home::with(&[]);
+    let mut service = home.start();
+    service.running.signal(Signal::INT);
+    assert_eq!(service.running.ended().code(), Some(0));
+    assert!(!home.socket().exists(), "the socket is taken away");
+}
