@@ -324,6 +324,7 @@ pub async fn run(
     // What owns state cannot be started again by itself: the process ends, and comes back as it
     // was.
     let failed = tokio::select! {
+        biased; // the panel ends because of the stop
         () = stop.cancelled() => None,
         _ = &mut panel_end => Some("the panel"),
         _ = &mut outbox => Some("the outbox"),
@@ -565,7 +566,8 @@ fn start_troubles(
             .filter(|finding| finding.severity == Severity::Error)
             .collect::<Vec<_>>();
         let first = errors.first().map_or(String::new(), |first| {
-            format!(" (line {}: {})", first.line, first.message)
+            let (line, source) = (first.line, first.source.trim());
+            format!(" (line {line}, {source}: {})", first.message)
         });
         let text = format!(
             "the configuration file has {} errors{first}; the last one that passed is in force: \

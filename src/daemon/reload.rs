@@ -199,7 +199,10 @@ impl Parts {
             code: TroubleCode::ConfigRejected,
             subject: String::new(),
         });
-        let said = changed.join("; ");
+        let said = match text == self.text {
+            true => "nothing changed; secret files were read again".to_owned(),
+            false => changed.join("; "),
+        };
         if text != self.text {
             self.journal.passed(text.clone());
             self.journal
@@ -212,7 +215,7 @@ impl Parts {
     /// Puts the new configuration into force, part by part. What changed, in words; or why nothing
     /// did. What cannot be made ready (a camera that is busy) is a trouble of its own.
     async fn apply(&mut self, old: &Config, new: Arc<Config>) -> Result<Vec<String>, String> {
-        let mut said = vec!["the configuration is in force".to_owned()];
+        let mut said = vec!["the new configuration is in force".to_owned()];
         let lines = self.changed_lines(old, &new)?;
         self.people.reconfigure(&new, &self.inbox);
         let channels = Channels::from(&*new);
