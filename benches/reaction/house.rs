@@ -3,14 +3,14 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use asfaleia::sensors::line::crc16;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, UnixStream};
+use tokio::net::{TcpListener, UnixDatagram, UnixStream};
 
 use crate::authority::Authority;
 use crate::peers::{Arrivals, mail_server, telephone};
@@ -41,6 +41,7 @@ pub(crate) struct House {
     mails: Arrivals,
     calls: Arrivals,
     wire: Wire,
+    ready_after: Duration,
     _authority: Authority,
 }
 
@@ -152,9 +153,17 @@ path = "{store}"
             .arg("--socket")
             .arg(directory.path().join("socket"))
             .env("ASFALEIA_LOG", "warn")
+            .env("NOTIFY_SOCKET", directory.path().join("notify"))
             .stdout(Stdio::null())
             .stderr(log);
+        let notified = UnixDatagram::bind(directory.path().join("notify")).expect("a socket");
+        let started = Instant::now();
         let service = command.spawn().expect("the program starts");
+        let mut message = [0; 256];
+        soon(notified.recv(&mut message))
+            .await
+            .expect("it is ready");
+        let ready_after = started.elapsed();
         let mut house = House {
             input,
             directory,
@@ -163,6 +172,7 @@ path = "{store}"
             mails,
             calls,
             wire,
+            ready_after,
             _authority: authority,
         };
         house
@@ -307,6 +317,27 @@ path = "{store}"
             .expect("it answers");
         let (_, body) = answer.split_once("\r\n\r\n").expect("an HTTP answer");
         serde_json::from_str(body).unwrap_or(Value::Null)
+    }
+
+    /// From the start of the process until it said READY, in milliseconds.
+    pub(crate) fn ready_after(&self) -> f64 {
+        self.ready_after.as_secs_f64() * 1e3
+    }
+
+    /// Processor time in nanoseconds, and bytes that went to the disk.
+    pub(crate) fn used(&self) -> (u64, u64) {
+        let folder = format!("/proc/{}", self.service.id());
+        let mut cpu = 0;
+        for task in std::fs::read_dir(format!("{folder}/task")).expect("it runs") {
+            let file = task.expect("a task").path().join("schedstat");
+            let text = std::fs::read_to_string(file).unwrap_or_default();
+            let first = text.split(' ').next().and_then(|it| it.parse::<u64>().ok());
+            cpu += first.unwrap_or(0);
+        }
+        let io = std::fs::read_to_string(format!("{folder}/io")).expect("it runs");
+        let written = (io.lines()).find_map(|line| line.strip_prefix("write_bytes: "));
+        let written = written.and_then(|it| it.parse().ok());
+        (cpu, written.expect("the kernel counts it"))
     }
 
     /// Resident memory of the program, as the kernel says it.

@@ -5,6 +5,7 @@
 //!     cargo bench --bench reaction -- --realtime        the timed processes under SCHED_RR (root)
 //!     cargo bench --bench reaction -- --stall 300       every commit takes 300 ms longer
 //!     cargo bench --bench reaction -- --rounds 20 --input serial
+//!     cargo bench --bench reaction -- --rest 540        at rest, after one mail and one call
 //!
 //! Inputs: `simulated` (the API), `serial` (a NodeMCU's line on a pseudo-terminal), `mqtt`
 //! (mosquitto, if it is installed). Time is `CLOCK_MONOTONIC`, read by both processes.
@@ -25,6 +26,7 @@ struct Options {
     realtime: bool,
     stall: Option<u64>,
     input: Option<String>,
+    rest: Option<u64>,
 }
 
 fn options() -> Options {
@@ -33,6 +35,7 @@ fn options() -> Options {
         realtime: false,
         stall: None,
         input: None,
+        rest: None,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -41,6 +44,7 @@ fn options() -> Options {
             "--rounds" => options.rounds = value().parse().expect("--rounds is a number"),
             "--stall" => options.stall = Some(value().parse().expect("--stall is in ms")),
             "--input" => options.input = Some(value()),
+            "--rest" => options.rest = Some(value().parse().expect("--rest is in seconds")),
             "--realtime" => options.realtime = true,
             "--bench" => {} // cargo's own
             other => panic!("unknown option {other}"),
@@ -82,6 +86,9 @@ fn main() {
         options.stall.unwrap_or(0),
         load.trim()
     );
+    if let Some(seconds) = options.rest {
+        return runtime.block_on(rest(seconds));
+    }
     println!(
         "{:<28} {:>8} {:>8} {:>8}",
         "ms from the reading to", "median", "p95", "max"
@@ -110,7 +117,7 @@ async fn measure(input: Input, options: &Options) {
             rounds.push(measured);
         }
     }
-    let rows: [(&str, fn(&Round) -> f64); 3] = [
+    let rows: [(&str, Part); 3] = [
         (house.output_name(), |round| round.output),
         ("the call's request read", |round| round.call),
         ("the mail's final dot read", |round| round.mail),
@@ -130,6 +137,30 @@ async fn measure(input: Input, options: &Options) {
     println!(
         "{:<28} {}",
         format!("{}: memory", input.name()),
+        house.resident()
+    );
+    house.stop().await;
+}
+
+/// One of the times of a round.
+type Part = fn(&Round) -> f64;
+
+/// Everything connected, after one mail and one call: what the program uses while nothing happens.
+async fn rest(seconds: u64) {
+    let Some(mut house) = House::start(Input::Mqtt, None).await else {
+        println!("mosquitto is not installed");
+        return;
+    };
+    println!("ready after {:.1} ms", house.ready_after());
+    house.round().await;
+    tokio::time::sleep(Duration::from_secs(70)).await; // the deep check of the start is over
+    let (cpu, written) = house.used();
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    let (cpu_then, written_then) = house.used();
+    let share = (cpu_then - cpu) as f64 / 1e9 / seconds as f64 * 100.0;
+    println!(
+        "in {seconds} s at rest: {share:.4} % of a core, {} bytes written, {}",
+        written_then - written,
         house.resident()
     );
     house.stop().await;
