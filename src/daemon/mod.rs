@@ -323,7 +323,7 @@ pub async fn run(
 
     // What owns state cannot be started again by itself: the process ends, and comes back as it
     // was.
-    let failed = tokio::select! {
+    let ended = tokio::select! {
         biased; // the panel ends because of the stop
         () = stop.cancelled() => None,
         _ = &mut panel_end => Some("the panel"),
@@ -332,6 +332,8 @@ pub async fn run(
         _ = &mut composing => Some("the status"),
         _ = &mut serving => Some("the API"),
     };
+    // Asked to stop, the panel may be gone before this wakes: that is no failure.
+    let failed = ended.filter(|_| !stop.is_cancelled());
     match failed {
         None => info!("stopping"),
         Some(part) => error!("{part} has failed: ending, to come back as we were"),
@@ -340,15 +342,15 @@ pub async fn run(
     systemd::stopping();
     // In order: panel, sensors, outbox, store. A fan that runs stays on.
     inbox.send(Event::Tick); // wakes the panel, which sees the stop
-    if failed != Some("the panel") {
+    if ended != Some("the panel") {
         let _ = tokio::time::timeout(STOP_WITHIN, panel_end).await;
     }
     reloader.stop(&ending, STOP_WITHIN).await;
     drop((to_outbox, inbox));
-    if failed != Some("the API") {
+    if ended != Some("the API") {
         let _ = tokio::time::timeout(STOP_WITHIN, serving).await;
     }
-    if failed != Some("the outbox") {
+    if ended != Some("the outbox") {
         let _ = tokio::time::timeout(STOP_WITHIN + STOP_WITHIN, outbox).await;
     }
     composing.abort();
@@ -570,9 +572,10 @@ fn start_troubles(
             format!(" (line {line}, {source}: {})", first.message)
         });
         let text = format!(
-            "the configuration file has {} errors{first}; the last one that passed is in force: \
+            "the configuration file has {} error{}{first}; the last one that passed is in force: \
              run asfaleia check, mend the file, then asfaleia reload",
-            errors.len()
+            errors.len(),
+            if errors.len() == 1 { "" } else { "s" }
         );
         inbox.send(raised(TroubleCode::ConfigRejected, "", text));
     }

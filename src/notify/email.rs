@@ -19,7 +19,7 @@ use crate::config;
 
 /// What an owner has to mend (a password, a server without STARTTLS) is not tried again sooner:
 /// many servers lock out who knocks with a wrong password.
-const WHEN_MENDED: Duration = Duration::from_secs(300);
+const WHEN_MENDED: Duration = Duration::from_secs(60);
 /// More sessions at once than this are refused by some providers.
 const MOST_PREPARED: usize = 4;
 /// Time to take leave in.

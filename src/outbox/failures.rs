@@ -15,7 +15,7 @@ const LAST_BACK_OFF: Duration = Duration::from_secs(15 * 60);
 /// So many failures in a row are a trouble: one or two are the Internet as it is.
 const TROUBLE_AFTER: u32 = 3;
 /// What is not worth another try for so long (a password that is refused) is one at once.
-const TROUBLE_FOR: Duration = Duration::from_secs(120);
+const TROUBLE_FOR: Duration = Duration::from_secs(60);
 
 impl Outbox {
     /// Another try, later; or none when its time is up.

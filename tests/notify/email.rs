@@ -295,7 +295,7 @@ async fn a_wrong_password_is_tried_again_but_not_soon() {
     let Failure::Temporary { why, after } = failure else {
         panic!("a mended password must still bring the mail");
     };
-    assert_eq!(after, Some(Duration::from_secs(300)));
+    assert_eq!(after, Some(Duration::from_secs(60)));
     assert!(why.contains("535 5.7.8 no"), "{why}");
     assert!(!why.contains("secret"));
 }

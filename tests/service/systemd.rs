@@ -78,6 +78,15 @@ fn a_service_that_stops_while_the_world_hangs_stops_all_the_same() {
 }
 
 #[test]
+fn asked_to_stop_it_ends_well_every_time() {
+    let home = Home::with(&[]);
+    for turn in 0..12 {
+        let status = home.start().running.stop();
+        assert_eq!(status.code(), Some(0), "turn {turn}");
+    }
+}
+
+#[test]
 fn a_second_signal_ends_it_at_once() {
     let home = Home::with(&[]);
     home.faults(json!({ "smtp": "hang", "phone": "hang" }));
