@@ -1,6 +1,5 @@
 //! What `run` and `simulate` share: the log, the signals, the way down.
 
-use std::io::IsTerminal;
 use std::str::FromStr;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,7 +27,6 @@ pub(super) fn start_log(usual: LevelFilter) {
         });
     let layer = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     let registry = tracing_subscriber::registry().with(targets);
     if std::env::var_os("JOURNAL_STREAM").is_some() {
