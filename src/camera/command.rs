@@ -71,7 +71,12 @@ impl Command {
     fn judge(&self, status: ExitStatus, out: &[u8], err: &[u8]) -> Result<(), CameraError> {
         let err = String::from_utf8_lossy(err);
         let last = err.lines().rev().find(|line| !line.trim().is_empty());
-        let said = last.map_or_else(String::new, |line| format!(", saying: {}", line.trim()));
+        let said = last.map_or_else(String::new, |line| {
+            format!(
+                ", saying: {}",
+                without_secrets(line.trim(), &self.words[1..])
+            )
+        });
         if out.len() > MOST_BYTES {
             return Err(self.failed("wrote more than 10 MB: it shall write one JPEG"));
         }
@@ -95,6 +100,24 @@ impl Device for Command {
     }
 }
 
+/// What a program says often repeats its arguments, and an address may hold a password.
+fn without_secrets(line: &str, arguments: &[String]) -> String {
+    let mut line = line.to_owned();
+    for argument in arguments.iter().filter(|it| it.len() > 3) {
+        line = line.replace(argument.as_str(), "…");
+    }
+    let mut shown = String::new();
+    let mut rest = line.as_str();
+    while let Some((before, after)) = rest.split_once("://") {
+        shown.push_str(before);
+        shown.push_str("://");
+        let end = after.find([' ', '/']).unwrap_or(after.len());
+        let host = after[..end].rfind('@').map_or(0, |at| at + 1);
+        rest = &after[host..];
+    }
+    shown + rest
+}
+
 /// All that comes, up to a bound; then the pipe is closed.
 async fn read_at_most(pipe: Option<impl AsyncRead + Unpin>, most: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -103,4 +126,24 @@ async fn read_at_most(pipe: Option<impl AsyncRead + Unpin>, most: usize) -> Vec<
         let _ = pipe.take(most as u64).read_to_end(&mut bytes).await;
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_program_says_is_shown_without_its_arguments_and_passwords() {
+        let arguments = ["--token=geheim".to_owned()];
+        for (said, shown) in [
+            (
+                "rtsp://me:secret@cam/1: Connection refused",
+                "rtsp://cam/1: Connection refused",
+            ),
+            ("bad option --token=geheim", "bad option …"),
+            ("no camera at /dev/video0", "no camera at /dev/video0"),
+        ] {
+            assert_eq!(without_secrets(said, &arguments), shown);
+        }
+    }
 }
