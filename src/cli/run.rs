@@ -1,6 +1,7 @@
 //! `asfaleia run`: the service.
 
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -101,6 +102,7 @@ fn socket(places: &Places) -> Result<Option<web::Socket>> {
         None => web::usual_sockets(),
     };
     for path in paths {
+        make_own_runtime_directory(&path);
         match web::bind_socket(&path) {
             Ok(socket) => return Ok(Some(socket)),
             Err(error @ SocketError::InUse(_)) => {
@@ -114,6 +116,17 @@ fn socket(places: &Places) -> Result<Option<web::Socket>> {
         error!("no directory for the socket: asfaleia's commands will not reach this service");
     }
     Ok(None)
+}
+
+/// Under systemd the unit makes `/run/asfaleia`; below a user's own runtime directory nobody does.
+fn make_own_runtime_directory(socket: &Path) {
+    let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    if let (Some(own), Some(directory)) = (own, socket.parent())
+        && directory.parent() == Some(&own)
+    {
+        // What goes wrong is told when the socket is made.
+        let _ = std::fs::create_dir(directory);
+    }
 }
 
 fn devices(config: &config::Config) -> Devices {
