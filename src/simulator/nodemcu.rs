@@ -16,6 +16,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::faults::{FaultSet, Faults, NodeFault};
 use crate::config::NodeKey;
+use crate::sensors::line::crc16;
 
 /// The node. Dropped, it is switched off: the port goes away.
 pub struct SimulatedNode {
@@ -243,23 +244,4 @@ fn with_noise(line: String, seq: u32, rng: &mut fastrand::Rng) -> Vec<u8> {
         bytes.push(b'\n');
     }
     bytes
-}
-
-/// CRC-16/CCITT-FALSE.
-fn crc16(bytes: &[u8]) -> u16 {
-    bytes.iter().fold(0xFFFF, |crc, byte| {
-        (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| {
-            (crc << 1) ^ if crc & 0x8000 == 0 { 0 } else { 0x1021 }
-        })
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_checksum_is_ccitt_false() {
-        assert_eq!(crc16(b"123456789"), 0x29B1);
-    }
 }
