@@ -3,6 +3,8 @@
 //! Uses std and serde alone: no clock, no I/O, no channel, no lock.
 
 mod action;
+mod arming;
+mod commands;
 mod event;
 #[cfg(test)]
 mod fixtures;
@@ -14,7 +16,9 @@ mod open;
 mod policy;
 #[cfg(test)]
 mod properties;
+mod readings;
 mod sensing;
+mod start;
 mod state;
 mod status;
 mod step;

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::action::Pattern;
 use super::event::Trouble;
 use super::incident::Incident;
-use super::policy::{Mode, SensorKind, SensorName};
+use super::policy::{Mode, SensorKind, SensorName, SensorPolicy};
+use super::sensing::Sensing;
+use super::step::Alarm;
 use super::time::BootTime;
 
 /// The panel at one moment. Times are on the boot clock; who shows it to people converts them.
@@ -90,4 +92,86 @@ pub enum Answer {
     Refused(Vec<String>),
     /// Not you.
     Forbidden(String),
+}
+
+impl Alarm {
+    /// The panel as it is.
+    pub fn status(&self) -> Status {
+        let incidents = [&self.durable.intrusion, &self.durable.gas.open]
+            .into_iter()
+            .flatten()
+            .map(|open| open.incident.clone())
+            .collect();
+        Status {
+            state: self.durable.panel.name(),
+            mode: self.durable.panel.mode(),
+            until: self.durable.panel.until(),
+            gas: self.gas_status(),
+            incidents,
+            sensors: self
+                .policy
+                .sensors
+                .iter()
+                .map(|sensor| self.sensor_status(sensor))
+                .collect(),
+            buzzer: self.volatile.buzzer.is_some(),
+            buzzer_pattern: self.volatile.buzzer,
+            exhaust: self.volatile.exhaust == Some(true),
+            troubles: self.volatile.troubles.list(),
+            walk_test: self.volatile.walk_test.is_some(),
+        }
+    }
+
+    fn sensor_status(&self, sensor: &SensorPolicy) -> SensorStatus {
+        let fresh = Sensing::new(self.volatile.started);
+        let sensing = self.sensing(&sensor.name).unwrap_or(&fresh);
+        let warming = self
+            .warm_up_end(sensor)
+            .is_some_and(|end| self.volatile.now < end);
+        let (state, since) = if let Some(silent) = sensing.silent {
+            (SensorState::Silent, silent)
+        } else if self.is_inhibited(&sensor.name) {
+            (SensorState::Inhibited, sensing.since)
+        } else if warming {
+            (SensorState::WarmingUp, sensing.since)
+        } else if sensor.soak {
+            (SensorState::Soak, sensing.since)
+        } else if sensing.is_active() {
+            (SensorState::Active, sensing.since)
+        } else {
+            (SensorState::Inactive, sensing.since)
+        };
+        SensorStatus {
+            name: sensor.name.clone(),
+            kind: sensor.kind,
+            state,
+            since,
+        }
+    }
+
+    fn gas_status(&self) -> GasStatus {
+        let mut gas = self
+            .policy
+            .sensors
+            .iter()
+            .filter(|sensor| sensor.kind == SensorKind::Gas);
+        if self.durable.gas.open.is_some() {
+            return GasStatus::Alarm;
+        }
+        let silent = |sensor: &SensorPolicy| {
+            self.sensing(&sensor.name)
+                .is_some_and(|sensing| sensing.silent.is_some())
+        };
+        if gas.clone().any(silent) {
+            return GasStatus::Unwatched;
+        }
+        let warming = |sensor: &SensorPolicy| {
+            self.warm_up_end(sensor)
+                .is_some_and(|end| self.volatile.now < end)
+        };
+        if gas.any(warming) {
+            return GasStatus::WarmingUp;
+        }
+        GasStatus::Clear
+    }
 }

@@ -2,12 +2,16 @@
 //! decides nothing.
 
 mod configuration;
+mod devices;
 mod hands;
+mod health;
 mod journal;
 mod people;
 mod reload;
+mod restore;
 mod shown;
 mod sources;
+mod upkeep;
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -16,41 +20,37 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 pub use configuration::{Chosen, choose};
 pub use sources::SharedSensors;
 
-use crate::actuators::{Buzzer, Exhaust, Outputs, Switch};
-use crate::alarm::{Alarm, Durable, Event, Started, StoreFound, Trouble, TroubleCode};
+use crate::actuators::Outputs;
+use crate::alarm::{Alarm, Durable, Event, TroubleCode};
 use crate::camera::{Camera, FaultSwitch, PhotoShelf};
 use crate::clock::{SharedClock, Stamp};
-use crate::config::{Config, OnBoot, OutputLine, Rejected, Severity};
 use crate::gpio::{Board, SimulatedBoard};
 use crate::inbox::{Inbox, Letter};
-use crate::outbox::{AddressBook, Channels, Message, Outbox, Parts};
-use crate::panel::{Lines, Panel, SavedState};
+use crate::outbox::{AddressBook, Channels, Outbox, Parts};
+use crate::panel::{Lines, Panel};
 use crate::sensors::Errors;
 use crate::sensors::port::Ports;
-use crate::store::{Found, History, Saved, StoreActor, StoreOptions};
+use crate::store::{History, StoreActor, StoreOptions};
 use crate::supervisor::{Supervisor, systemd};
 use crate::web::{self, House, NoTokens, ServiceKind, Sim};
 
+use devices::{Cameras, buzzer, exhaust, or_trouble};
 use hands::Executor;
-use journal::{Journal, Proven};
+use health::{start_troubles, store_health};
+use journal::Journal;
 use people::People;
 use reload::Reloader;
+use restore::restore;
 use shown::{Composer, ShownHistory, ShownOutputs};
 use sources::{Sources, Wiring};
+use upkeep::Upkeep;
 
-/// At rest this is all that is written: that we were alive.
-const SIGN_OF_LIFE_EVERY: Duration = Duration::from_secs(600);
-/// How often history is held to its bounds.
-const TIDY_EVERY: Duration = Duration::from_secs(3600);
-/// The deep look through the history waits until the start is over.
-const DEEP_CHECK_AFTER: Duration = Duration::from_secs(60);
 /// An ordered stop gives each part so long.
 const STOP_WITHIN: Duration = Duration::from_secs(2);
 
@@ -364,286 +364,5 @@ pub async fn run(
     match failed {
         None => Ok(()),
         Some(part) => Err(anyhow::anyhow!("{part} has failed; the log says where")),
-    }
-}
-
-/// What an earlier run left.
-struct Restored {
-    state: SavedState,
-    messages: Vec<Message>,
-    proven: Proven,
-    config: Option<String>,
-}
-
-fn restore(
-    found: Found,
-    config: &Config,
-    now: &Stamp,
-    first_state: Durable,
-) -> (Restored, Started) {
-    let mut started = Started {
-        new_boot: true,
-        store: StoreFound::Fresh,
-        gap: None,
-        waiting: 0,
-        arm_away: false,
-    };
-    let mut restored = Restored {
-        state: SavedState {
-            alarm: first_state,
-            ..SavedState::default()
-        },
-        messages: Vec::new(),
-        proven: Proven::new(),
-        config: None,
-    };
-    match found {
-        Found::Fresh => {}
-        Found::Unreadable { why, moved_to } => {
-            warn!(
-                why,
-                ?moved_to,
-                "the store cannot be read; the panel arms itself"
-            );
-            started.store = StoreFound::Unreadable;
-        }
-        Found::Restored(saved) => {
-            let Saved {
-                state,
-                saved_at,
-                last_life,
-                config,
-                messages,
-                proven,
-            } = *saved;
-            started.new_boot = saved_at.boot_id != now.boot_id;
-            started.gap = gap(&last_life, now);
-            match serde_json::from_str::<SavedState>(&state) {
-                Ok(mut state) => {
-                    if started.new_boot {
-                        state.alarm.rebase(saved_at.boot, now.boot);
-                    }
-                    restored.state = state;
-                    started.store = StoreFound::Restored;
-                }
-                Err(error) => {
-                    warn!(%error, "the saved state cannot be read; the panel arms itself");
-                    started.store = StoreFound::Unreadable;
-                }
-            }
-            restored.messages = (messages.iter())
-                .filter_map(|row| match Message::from_body(&row.body) {
-                    Ok(message) => Some(message),
-                    Err(error) => {
-                        warn!(message = row.id, %error, "a waiting message cannot be read");
-                        None
-                    }
-                })
-                .collect();
-            restored.proven = proven;
-            restored.config = config;
-        }
-    }
-    started.arm_away = started.new_boot && config.panel.on_boot == OnBoot::Away;
-    (restored, started)
-}
-
-/// Time without a sign of life, as well as the clocks tell.
-fn gap(last: &Stamp, now: &Stamp) -> Option<Duration> {
-    if last.boot_id == now.boot_id {
-        return Some(now.boot.since(last.boot));
-    }
-    if !(last.wall.is_set() && now.wall.is_set()) {
-        return None;
-    }
-    let millis = now.wall.as_millis().checked_sub(last.wall.as_millis())?;
-    u64::try_from(millis).ok().map(Duration::from_millis)
-}
-
-/// Claims the buzzer's line, off.
-fn buzzer(
-    config: &Config,
-    board: &dyn Board,
-    outputs: &Arc<Outputs>,
-) -> anyhow::Result<Option<Buzzer>> {
-    let line = config.buzzer.as_ref();
-    let switch = line.map(|line| switch("buzzer", line, board)).transpose()?;
-    Ok(switch.map(|switch| Buzzer::new(switch, outputs.clone())))
-}
-
-/// Claims the exhaust relay's line, off.
-fn exhaust(
-    config: &Config,
-    board: &dyn Board,
-    outputs: &Arc<Outputs>,
-) -> anyhow::Result<Option<Exhaust>> {
-    let line = config.exhaust.as_ref().map(|exhaust| &exhaust.output);
-    let switch = line
-        .map(|line| switch("exhaust", line, board))
-        .transpose()?;
-    Ok(switch.map(|switch| Exhaust::new(switch, outputs.clone())))
-}
-
-fn switch(name: &'static str, line: &OutputLine, board: &dyn Board) -> anyhow::Result<Switch> {
-    let mut pin = board
-        .output(name, line)
-        .with_context(|| format!("claiming the line of the {name}"))?;
-    Ok(Box::new(move |on| {
-        pin.set(on).map_err(|error| error.to_string())
-    }))
-}
-
-/// One part that cannot start must not take the others with it: it is a trouble, and the house is
-/// watched by what there is.
-fn or_trouble<T>(
-    part: anyhow::Result<Option<T>>,
-    code: TroubleCode,
-    subject: &str,
-    inbox: &Inbox,
-) -> Option<T> {
-    part.unwrap_or_else(|why| {
-        error!("{why:#}");
-        inbox.send(raised(code, subject, format!("{why:#}")));
-        None
-    })
-}
-
-/// What every camera of this run shares.
-struct Cameras {
-    inbox: Inbox,
-    shelf: PhotoShelf,
-    fault: FaultSwitch,
-}
-
-impl Cameras {
-    fn start(
-        &self,
-        config: &Config,
-        next: crate::alarm::PhotoId,
-    ) -> anyhow::Result<Option<Camera>> {
-        let Some(camera) = &config.camera else {
-            return Ok(None);
-        };
-        let runtime = tokio::runtime::Handle::current();
-        let (inbox, shelf) = (self.inbox.clone(), self.shelf.clone());
-        let camera = Camera::start(camera, inbox, shelf, next, self.fault.clone(), runtime)?;
-        Ok(Some(camera))
-    }
-}
-
-fn store_health(inbox: &Inbox) -> impl Fn(Result<(), String>) + Send + 'static {
-    let inbox = inbox.clone();
-    move |health| {
-        inbox.send(match health {
-            Ok(()) => Event::TroubleCleared {
-                code: TroubleCode::Store,
-                subject: String::new(),
-            },
-            Err(why) => raised(TroubleCode::Store, "", why),
-        });
-    }
-}
-
-fn raised(code: TroubleCode, subject: &str, text: String) -> Event {
-    Event::TroubleRaised(Trouble {
-        code,
-        subject: subject.to_owned(),
-        text,
-    })
-}
-
-/// What lessens protection from the start.
-fn start_troubles(
-    inbox: &Inbox,
-    config: &Config,
-    kind: ServiceKind,
-    store: Option<String>,
-    rejected: Option<&Rejected>,
-) {
-    if let Some(why) = store {
-        inbox.send(raised(TroubleCode::Store, "", why));
-    }
-    if let Some(rejected) = rejected {
-        let errors = (rejected.diagnostics.iter())
-            .filter(|finding| finding.severity == Severity::Error)
-            .collect::<Vec<_>>();
-        let first = errors.first().map_or(String::new(), |first| {
-            let (line, source) = (first.line, first.source.trim());
-            format!(" (line {line}, {source}: {})", first.message)
-        });
-        let text = format!(
-            "the configuration file has {} error{}{first}; the last one that passed is in force: \
-             run asfaleia check, mend the file, then asfaleia reload",
-            errors.len(),
-            if errors.len() == 1 { "" } else { "s" }
-        );
-        inbox.send(raised(TroubleCode::ConfigRejected, "", text));
-    }
-    let simulated = sources::simulated_devices(config);
-    if kind == ServiceKind::Run && !simulated.is_empty() {
-        let text = format!(
-            "simulated, so watched by nothing real: {}",
-            simulated.join(", ")
-        );
-        inbox.send(raised(TroubleCode::Simulated, "", text));
-    }
-}
-
-/// What is done now and then.
-#[derive(Clone)]
-struct Upkeep {
-    journal: Journal,
-    store: crate::store::StoreHandle,
-    history: History,
-    config: watch::Receiver<Arc<Config>>,
-    inbox: Inbox,
-    people: Arc<People>,
-}
-
-impl Upkeep {
-    async fn run(self) -> anyhow::Result<()> {
-        self.people.warm_up().await;
-        sleep(DEEP_CHECK_AFTER).await;
-        self.deep_check().await?;
-        let mut until_tidy = Duration::ZERO;
-        loop {
-            if until_tidy.is_zero() {
-                self.tidy().await;
-                until_tidy = TIDY_EVERY;
-            }
-            sleep(SIGN_OF_LIFE_EVERY).await;
-            until_tidy = until_tidy.saturating_sub(SIGN_OF_LIFE_EVERY);
-            self.journal.sign_of_life();
-        }
-    }
-
-    async fn deep_check(&self) -> anyhow::Result<()> {
-        let history = self.history.clone();
-        let checked = tokio::task::spawn_blocking(move || history.deep_check()).await?;
-        if let Err(error) = checked {
-            warn!(%error, "looking through the history");
-            self.inbox
-                .send(raised(TroubleCode::Store, "history", error.to_string()));
-        }
-        Ok(())
-    }
-
-    async fn tidy(&self) {
-        let crate::config::Store { keep, max_size, .. } = self.config.borrow().store.clone();
-        match self.store.retain(keep, max_size).await {
-            Ok(removed) if removed.thinned > 0 || removed.still_over => {
-                let text = format!(
-                    "history and photos are over [store] max-size; {} photos of incidents that \
-                     nobody acknowledged had to go: acknowledge them, or raise max-size",
-                    removed.thinned
-                );
-                self.inbox.send(raised(TroubleCode::Disk, "", text));
-            }
-            Ok(_) => self.inbox.send(Event::TroubleCleared {
-                code: TroubleCode::Disk,
-                subject: String::new(),
-            }),
-            Err(error) => warn!(%error, "holding the history to its bounds"),
-        }
     }
 }

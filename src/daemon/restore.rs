@@ -1,0 +1,106 @@
+//! From what the store found to what the run begins with.
+
+use std::time::Duration;
+
+use tracing::warn;
+
+use super::journal::Proven;
+use crate::alarm::{Durable, Started, StoreFound};
+use crate::clock::Stamp;
+use crate::config::{Config, OnBoot};
+use crate::outbox::Message;
+use crate::panel::SavedState;
+use crate::store::{Found, Saved};
+
+/// What an earlier run left.
+pub(super) struct Restored {
+    pub(super) state: SavedState,
+    pub(super) messages: Vec<Message>,
+    pub(super) proven: Proven,
+    pub(super) config: Option<String>,
+}
+
+pub(super) fn restore(
+    found: Found,
+    config: &Config,
+    now: &Stamp,
+    first_state: Durable,
+) -> (Restored, Started) {
+    let mut started = Started {
+        new_boot: true,
+        store: StoreFound::Fresh,
+        gap: None,
+        waiting: 0,
+        arm_away: false,
+    };
+    let mut restored = Restored {
+        state: SavedState {
+            alarm: first_state,
+            ..SavedState::default()
+        },
+        messages: Vec::new(),
+        proven: Proven::new(),
+        config: None,
+    };
+    match found {
+        Found::Fresh => {}
+        Found::Unreadable { why, moved_to } => {
+            warn!(
+                why,
+                ?moved_to,
+                "the store cannot be read; the panel arms itself"
+            );
+            started.store = StoreFound::Unreadable;
+        }
+        Found::Restored(saved) => {
+            let Saved {
+                state,
+                saved_at,
+                last_life,
+                config,
+                messages,
+                proven,
+            } = *saved;
+            started.new_boot = saved_at.boot_id != now.boot_id;
+            started.gap = gap(&last_life, now);
+            match serde_json::from_str::<SavedState>(&state) {
+                Ok(mut state) => {
+                    if started.new_boot {
+                        state.alarm.rebase(saved_at.boot, now.boot);
+                    }
+                    restored.state = state;
+                    started.store = StoreFound::Restored;
+                }
+                Err(error) => {
+                    warn!(%error, "the saved state cannot be read; the panel arms itself");
+                    started.store = StoreFound::Unreadable;
+                }
+            }
+            restored.messages = (messages.iter())
+                .filter_map(|row| match Message::from_body(&row.body) {
+                    Ok(message) => Some(message),
+                    Err(error) => {
+                        warn!(message = row.id, %error, "a waiting message cannot be read");
+                        None
+                    }
+                })
+                .collect();
+            restored.proven = proven;
+            restored.config = config;
+        }
+    }
+    started.arm_away = started.new_boot && config.panel.on_boot == OnBoot::Away;
+    (restored, started)
+}
+
+/// Time without a sign of life, as well as the clocks tell.
+pub(super) fn gap(last: &Stamp, now: &Stamp) -> Option<Duration> {
+    if last.boot_id == now.boot_id {
+        return Some(now.boot.since(last.boot));
+    }
+    if !(last.wall.is_set() && now.wall.is_set()) {
+        return None;
+    }
+    let millis = now.wall.as_millis().checked_sub(last.wall.as_millis())?;
+    u64::try_from(millis).ok().map(Duration::from_millis)
+}
