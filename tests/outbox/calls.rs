@@ -92,7 +92,7 @@ async fn an_acknowledgement_while_the_request_is_under_way_ends_the_call_it_beca
 
 #[tokio::test(start_paused = true)]
 async fn that_a_later_call_is_about_to_be_placed_is_recorded_before_it_is() {
-    for (store_takes, held_up) in [(ms(10), ms(10)), (DAY, ms(20))] {
+    for (store_takes, held_up) in [(ms(10), ms(10)), (DAY, ms(19))] {
         let mut world = World::new();
         *world.ledger.takes.lock().unwrap() = store_takes;
         world.answers().place = [refused()].into();
