@@ -178,6 +178,7 @@ impl<H: Hands> Panel<H> {
         let mut actions = std::mem::take(&mut self.actions);
         let answer = self.alarm.step(event, at, &mut actions);
         let mut faults = self.switch_outputs(&actions);
+        self.take_photos(&actions);
         if new_policy {
             faults.extend(self.reconfigure());
         }
@@ -228,7 +229,7 @@ impl<H: Hands> Panel<H> {
         ])
     }
 
-    /// Switches, and starts what must not wait for the store. Returns troubles that began or
+    /// Switches what must not wait. Returns troubles that began or
     /// ended: an output line that cannot be switched is one until it can.
     fn switch_outputs(&mut self, actions: &[Action]) -> Vec<Event> {
         let mut faults = Vec::new();
@@ -257,11 +258,9 @@ impl<H: Hands> Panel<H> {
                         buzzer.chirp(*pattern, now);
                     }
                 }
-                Action::TakePhotos { incident, count } => {
-                    self.hands.take_photos(*incident, *count);
-                }
-                Action::TryCamera => self.hands.try_camera(),
-                Action::Save(_)
+                Action::TakePhotos { .. }
+                | Action::TryCamera
+                | Action::Save(_)
                 | Action::Record { .. }
                 | Action::Send(_)
                 | Action::Call { .. }
@@ -271,6 +270,29 @@ impl<H: Hands> Panel<H> {
             }
         }
         faults
+    }
+
+    /// After the outputs: the camera's thread, once woken, may take this one's core for
+    /// milliseconds.
+    fn take_photos(&mut self, actions: &[Action]) {
+        for action in actions {
+            match action {
+                Action::TakePhotos { incident, count } => {
+                    self.hands.take_photos(*incident, *count);
+                }
+                Action::TryCamera => self.hands.try_camera(),
+                Action::Buzzer(_)
+                | Action::Chirp(_)
+                | Action::Exhaust(_)
+                | Action::Save(_)
+                | Action::Record { .. }
+                | Action::Send(_)
+                | Action::Call { .. }
+                | Action::Attach { .. }
+                | Action::StopCalls { .. }
+                | Action::SaveRecording(_) => {}
+            }
+        }
     }
 
     /// The trouble that this began or ended, if it did.
