@@ -239,6 +239,8 @@ pub enum TroubleCode {
     LinkNoisy,
     /// A node's serial port is not there.
     NodeGone,
+    /// GPIO lines cannot be watched.
+    GpioGone,
     /// The camera gives no pictures.
     Camera,
     /// Mail cannot leave.
@@ -288,6 +290,7 @@ impl TroubleCode {
             Self::SensorInhibited => "sensor-inhibited",
             Self::LinkNoisy => "link-noisy",
             Self::NodeGone => "node-gone",
+            Self::GpioGone => "gpio-gone",
             Self::Camera => "camera",
             Self::Mail => "mail",
             Self::Phone => "phone",

@@ -13,6 +13,7 @@ use crate::alarm::Durable;
 use crate::clock::SystemClock;
 use crate::config::{self, GpioBackend, Source};
 use crate::daemon::{self, Devices, Plan};
+use crate::gpio::KeptLines;
 use crate::simulator::SimulatedDevices;
 use crate::store::StoreOptions;
 use crate::supervisor::systemd;
@@ -28,6 +29,8 @@ pub struct RunArgs {
 
 pub(super) fn run(places: &Places, args: RunArgs) -> Result {
     service::start_log(LevelFilter::INFO);
+    // First of all: other descriptors must not be taken for them.
+    let kept_lines = KeptLines::from_systemd();
     let clock = SystemClock::shared();
     let file = places.config();
     let chosen =
@@ -57,7 +60,7 @@ pub(super) fn run(places: &Places, args: RunArgs) -> Result {
         service::stop_on_signals(stop.clone()).map_err(|error| Failed::new(Exit::OsErr, error))?;
         let config = &chosen.loaded.config;
         let listener = config.web.as_ref().and_then(|web| listen(web.listen));
-        let devices = devices(config);
+        let devices = devices(config, kept_lines);
         let plan = Plan {
             file: Some(file.clone()),
             kind: ServiceKind::Run,
@@ -129,13 +132,14 @@ fn make_own_runtime_directory(socket: &Path) {
     }
 }
 
-fn devices(config: &config::Config) -> Devices {
+fn devices(config: &config::Config, kept_lines: KeptLines) -> Devices {
     let simulated = config.gpio.backend == GpioBackend::Simulated
         || (config.sensors.iter()).any(|sensor| sensor.source == Source::Simulated);
     Devices {
         sim: simulated.then(|| -> daemon::MakeSim {
             Box::new(|sensors| std::sync::Arc::new(SimulatedDevices(sensors)) as _)
         }),
+        kept_lines,
         ..Devices::default()
     }
 }

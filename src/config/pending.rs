@@ -14,16 +14,11 @@ pub fn not_built_yet(config: &Config) -> Vec<String> {
 /// The same, with the keys that ask for them.
 pub(super) fn parts(config: &Config) -> Vec<(&'static [&'static str], String)> {
     let mut parts: Vec<(&'static [&'static str], String)> = Vec::new();
-    let backend = match config.gpio.backend {
-        GpioBackend::GpioChip => Some("gpiochip"),
-        GpioBackend::Rppal => Some("rppal"),
-        GpioBackend::Simulated => None,
-    };
-    if let Some(backend) = backend.filter(|_| config.has_wires()) {
-        let sentence = format!(
-            "real GPIO lines (backend \"{backend}\") are not built yet; backend = \"simulated\" is"
-        );
-        parts.push((&["gpio", "backend"], sentence));
+    if config.gpio.backend == GpioBackend::Rppal && config.has_wires() {
+        parts.push((
+            &["gpio", "backend"],
+            "backend = \"rppal\" is not built yet; \"gpiochip\" is".to_owned(),
+        ));
     }
     match config.camera.as_ref().map(|camera| &camera.device) {
         Some(CameraDevice::Auto | CameraDevice::Path(_)) => parts.push((

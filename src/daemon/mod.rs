@@ -30,7 +30,7 @@ use crate::actuators::Outputs;
 use crate::alarm::{Alarm, Durable, Event, TroubleCode};
 use crate::camera::{Camera, FaultSwitch, PhotoShelf};
 use crate::clock::{SharedClock, Stamp};
-use crate::gpio::{Board, SimulatedBoard};
+use crate::gpio::{Board, KeptLines, SimulatedBoard};
 use crate::inbox::{Inbox, Letter};
 use crate::outbox::{AddressBook, Channels, Outbox, Parts};
 use crate::panel::{Lines, Panel};
@@ -79,6 +79,8 @@ pub struct Plan {
 pub struct Devices {
     /// Where serial ports are looked for.
     pub ports: Ports,
+    /// Output lines that systemd held since an earlier run.
+    pub kept_lines: KeptLines,
     /// Breaks the simulated camera.
     pub camera_fault: FaultSwitch,
     /// What `sim/` drives, made over the simulated sensors of the configuration in force.
@@ -162,7 +164,11 @@ pub async fn run(
         Some(board) => Arc::new(board.clone()),
         // A house of nodes and topics alone needs no board.
         None if !config.has_wires() => Arc::new(SimulatedBoard::new(clock.clone())),
-        None => Arc::from(crate::gpio::board(&config.gpio, clock.clone())?),
+        None => Arc::from(crate::gpio::board(
+            &config.gpio,
+            clock.clone(),
+            devices.kept_lines,
+        )?),
     };
     let outputs = Arc::new(Outputs::default());
     let lines = Lines {

@@ -4,6 +4,8 @@
 //! edges with their times rather than as levels to poll: embedded-hal's traits know no timestamp,
 //! no bias and no device that goes away.
 
+#[cfg(target_os = "linux")]
+pub mod chip;
 mod debounce;
 pub mod simulated;
 
@@ -11,6 +13,8 @@ use crate::alarm::BootTime;
 use crate::clock::SharedClock;
 use crate::config::{Gpio, GpioBackend, InputLine, Line, OutputLine};
 
+#[cfg(target_os = "linux")]
+pub use chip::{ChipBoard, KeptLines};
 pub use simulated::SimulatedBoard;
 
 /// One output wire.
@@ -26,8 +30,12 @@ pub enum Signal {
     Found(Edge),
     /// A change that stayed for the debounce time.
     Changed(Edge),
-    /// The device is gone: no line of this watch will signal any more.
-    Gone,
+    /// Lines are not watched: their chip went away, or cannot be had. What is found when it is
+    /// back comes as [`Found`](Signal::Found).
+    Gone {
+        /// Why, and what mends it.
+        why: String,
+    },
 }
 
 /// A line's level, and since when.
@@ -63,6 +71,15 @@ pub trait Board: Send + Sync {
     /// Claims an output and switches it off. `name` is what it is for, such as `exhaust`.
     fn output(&self, name: &str, line: &OutputLine) -> Result<Box<dyn OutputPin>, GpioError>;
 
+    /// Claims an output whose level outlives this process, as far as the system can hold it. It is
+    /// as it was found until it is set.
+    fn kept_output(&self, name: &str, line: &OutputLine) -> Result<Box<dyn OutputPin>, GpioError> {
+        self.output(name, line)
+    }
+
+    /// No output of this name is configured (any more): the system need not hold one.
+    fn forget_kept(&self, _name: &str) {}
+
     /// Claims inputs and tells their levels, then every edge.
     fn watch(&self, lines: &[InputLine], sink: Sink) -> Result<Watch, GpioError>;
 }
@@ -70,38 +87,86 @@ pub trait Board: Send + Sync {
 /// Why a wire does not work.
 #[derive(Debug, thiserror::Error)]
 pub enum GpioError {
+    /// A back end that this system does not have.
+    #[error("[gpio] backend = \"{0}\" does not exist on this system; use backend = \"simulated\"")]
+    NotHere(&'static str),
     /// A back end that comes with a later version.
-    #[error("[gpio] backend = \"{0}\" is not built yet; use backend = \"simulated\"")]
+    #[error("[gpio] backend = \"{0}\" is not built yet; use backend = \"gpiochip\"")]
     NotBuiltYet(&'static str),
     /// The thread that watches could not be started.
-    #[error("starting the thread that watches the simulated wires: {0}")]
+    #[error("starting the thread that watches the wires: {0}")]
     Thread(#[source] std::io::Error),
+    /// No chip at all.
+    #[error(
+        "looking for GPIO chips: {why}; is this a board with GPIO, and its user in the group gpio?"
+    )]
+    NoChips {
+        /// What the system says.
+        why: String,
+    },
+    /// No such chip or line.
+    #[error("looking for {wanted}: not found; there are {there}; see [gpio] chip, and gpioinfo")]
+    NotFound {
+        /// A chip or line.
+        wanted: String,
+        /// The chips that there are.
+        there: String,
+    },
+    /// The kernel refuses it.
+    #[error("claiming {line}: {why}; {mends}")]
+    Claim {
+        /// Which.
+        line: String,
+        /// What the kernel says.
+        why: String,
+        /// What to do about it.
+        mends: String,
+    },
+    /// It could not be switched.
+    #[error("switching the line of the {name}: {why}")]
+    Set {
+        /// What it is for.
+        name: String,
+        /// What the kernel says.
+        why: String,
+    },
 }
 
 /// The board that the configuration asks for. Whoever drives a simulated one makes it with
-/// [`SimulatedBoard::new`] instead, and keeps it.
-pub fn board(gpio: &Gpio, clock: SharedClock) -> Result<Box<dyn Board>, GpioError> {
+/// [`SimulatedBoard::new`] instead, and keeps it. `kept` are outputs that systemd held since an
+/// earlier run.
+#[cfg(target_os = "linux")]
+pub fn board(
+    gpio: &Gpio,
+    clock: SharedClock,
+    kept: KeptLines,
+) -> Result<Box<dyn Board>, GpioError> {
     match gpio.backend {
         GpioBackend::Simulated => Ok(Box::new(SimulatedBoard::new(clock))),
-        GpioBackend::GpioChip => Err(GpioError::NotBuiltYet("gpiochip")),
+        GpioBackend::GpioChip => Ok(Box::new(ChipBoard::new(gpio.chip.clone(), clock, kept))),
         GpioBackend::Rppal => Err(GpioError::NotBuiltYet("rppal")),
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::SystemClock;
+/// Nothing is kept where there is no systemd.
+#[cfg(not(target_os = "linux"))]
+#[derive(Default)]
+pub struct KeptLines;
 
-    #[test]
-    fn a_back_end_that_is_not_built_yet_says_so_and_what_to_use() {
-        for backend in [GpioBackend::GpioChip, GpioBackend::Rppal] {
-            let gpio = Gpio {
-                backend,
-                chip: None,
-            };
-            let error = board(&gpio, SystemClock::shared()).err().unwrap();
-            assert!(error.to_string().contains("not built yet"), "{error}");
-        }
+#[cfg(not(target_os = "linux"))]
+impl KeptLines {
+    /// Nothing.
+    pub fn from_systemd() -> Self {
+        KeptLines
+    }
+}
+
+/// The board that the configuration asks for: elsewhere than on Linux, a simulated one.
+#[cfg(not(target_os = "linux"))]
+pub fn board(gpio: &Gpio, clock: SharedClock, _: KeptLines) -> Result<Box<dyn Board>, GpioError> {
+    match gpio.backend {
+        GpioBackend::Simulated => Ok(Box::new(SimulatedBoard::new(clock))),
+        GpioBackend::GpioChip => Err(GpioError::NotHere("gpiochip")),
+        GpioBackend::Rppal => Err(GpioError::NotHere("rppal")),
     }
 }

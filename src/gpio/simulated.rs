@@ -196,7 +196,11 @@ fn watch(
                     }
                 }
             }
-            Ok(Change::Gone) => return sink(Signal::Gone),
+            Ok(Change::Gone) => {
+                return sink(Signal::Gone {
+                    why: "the simulated board was taken away".to_owned(),
+                });
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Ok(Change::End) | Err(RecvTimeoutError::Disconnected) => return,
         }
@@ -252,7 +256,7 @@ mod tests {
         let level = |signal| match signal {
             Signal::Found(edge) => (true, edge.active),
             Signal::Changed(edge) => (false, edge.active),
-            Signal::Gone => panic!("gone"),
+            Signal::Gone { why } => panic!("gone: {why}"),
         };
         (0..count)
             .map(|_| level(receiver.recv_timeout(WAIT).unwrap()))
@@ -322,7 +326,10 @@ mod tests {
         let (receiver, _watch) = signals(&board, &[input(18, Active::High, 0)]);
         board.vanish();
         assert!(matches!(receiver.recv_timeout(WAIT), Ok(Signal::Found(_))));
-        assert_eq!(receiver.recv_timeout(WAIT), Ok(Signal::Gone));
+        assert!(matches!(
+            receiver.recv_timeout(WAIT),
+            Ok(Signal::Gone { .. })
+        ));
     }
 
     #[test]
