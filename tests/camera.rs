@@ -351,12 +351,18 @@ fn a_disk_that_refuses_photos_delays_none_and_is_a_trouble() {
 }
 
 #[test]
-fn cameras_of_a_later_issue_are_refused_with_what_to_use_instead() {
+fn a_webcam_that_is_not_there_says_so_and_what_mends_it() {
     let (inbox, _events) = Inbox::new(SystemClock::shared());
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    for device in [CameraDevice::Auto, CameraDevice::Path("/dev/video0".into())] {
+    let directory = tempfile::tempdir().unwrap();
+    let no_camera = directory.path().join("video0");
+    std::fs::write(&no_camera, "a file").unwrap();
+    for (path, mends) in [
+        (directory.path().join("video7"), "is it plugged in?"),
+        (no_camera, "check its cable"),
+    ] {
         let config = config::Camera {
-            device,
+            device: CameraDevice::Path(path),
             width: 640,
             height: 480,
             burst: 3,
@@ -364,9 +370,12 @@ fn cameras_of_a_later_issue_are_refused_with_what_to_use_instead() {
         };
         let shelf = PhotoShelf::new("nowhere");
         let (fault, handle) = (FaultSwitch::default(), runtime.handle().clone());
-        let refused = Camera::start(&config, inbox.clone(), shelf, PhotoId(1), fault, handle);
-        let error = refused.err().unwrap().to_string();
-        assert!(error.contains("not built yet"), "{error}");
+        let camera = Camera::start(&config, inbox.clone(), shelf, PhotoId(1), fault, handle);
+        let camera = camera.unwrap();
+        let answer = camera.handle().test();
+        let why = runtime.block_on(answer).unwrap().unwrap_err();
+        assert!(why.contains("opening it") && why.contains(mends), "{why}");
+        camera.stop();
     }
 }
 

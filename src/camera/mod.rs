@@ -9,6 +9,8 @@ mod shelf;
 mod simulated;
 mod trouble;
 mod url;
+#[cfg(target_os = "linux")]
+pub mod webcam;
 
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
@@ -66,7 +68,7 @@ impl Default for Timing {
 
 impl Camera {
     /// Starts the owner's camera. It is not opened before a picture is wanted. Photos are numbered
-    /// from `next`; a `fault` breaks the simulated camera. Fails if the device is not built yet or
+    /// from `next`; a `fault` breaks the simulated camera. Fails if this build has no such device or
     /// its HTTP client cannot be made.
     pub fn start(
         config: &config::Camera,

@@ -1,6 +1,6 @@
 //! What can be written in a configuration already and is not built yet.
 
-use super::{CameraDevice, Config, FaceInput, FingerInput, GpioBackend, Source};
+use super::{Config, FaceInput, FingerInput, GpioBackend, Source};
 
 /// Parts of this configuration that are not built yet, a sentence each. `check` warns of them,
 /// `run` must refuse them.
@@ -19,13 +19,6 @@ pub(super) fn parts(config: &Config) -> Vec<(&'static [&'static str], String)> {
             &["gpio", "backend"],
             "backend = \"rppal\" is not built yet; \"gpiochip\" is".to_owned(),
         ));
-    }
-    match config.camera.as_ref().map(|camera| &camera.device) {
-        Some(CameraDevice::Auto | CameraDevice::Path(_)) => parts.push((
-            &["camera", "device"],
-            "webcams are not built yet; \"simulated\", { command } and { url } are".to_owned(),
-        )),
-        Some(CameraDevice::Simulated | CameraDevice::Command(_) | CameraDevice::Url(_)) | None => {}
     }
     if config.access.is_some() {
         parts.push((
