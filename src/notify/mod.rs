@@ -7,7 +7,7 @@ mod email;
 pub mod http;
 mod mime;
 mod phone;
-mod smtp;
+pub mod smtp;
 mod tls;
 pub mod twilio;
 mod webhook;
