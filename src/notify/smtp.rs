@@ -15,7 +15,7 @@ use lettre::transport::smtp::response::Response;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::time::{Instant, timeout_at};
 
-use super::on_one_line;
+use super::{on_one_line, shortened};
 
 pub use lettre::address::Envelope;
 pub(super) use opening::Server;
@@ -277,5 +277,7 @@ fn refused(doing: &'static str, reply: &Response) -> SmtpError {
 
 fn said(reply: &Response) -> String {
     let lines: Vec<_> = reply.message().collect();
-    on_one_line(&format!("{} {}", reply.code(), lines.join(" ")))
+    let said = on_one_line(&format!("{} {}", reply.code(), lines.join(" ")));
+    // It goes into the log, the history and a mail about the trouble.
+    shortened(&said, 300)
 }
