@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use asfaleia::alarm::{self, Actor, Event, GasStatus, Mode, Origin, Right, SensorKind, SensorName};
+use asfaleia::alarm::{self, Actor, Event, GasStatus, Origin, Right, SensorKind, SensorName};
 use asfaleia::alarm::{BootTime, SensorState, SensorStatus, Status, TroubleCode};
 use asfaleia::clock::SystemClock;
 use asfaleia::config::{self, Config, Depth, Login, Mqtt};
