@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use asfaleia::alarm::{Entry, Event, Mode, Reading, SensorKind, SensorName, TroubleCode};
+use asfaleia::alarm::{Event, Reading, SensorName, TroubleCode};
 use asfaleia::clock::SystemClock;
-use asfaleia::config::{Active, NodeKey, NodeMcu, NodePort, Sensor, Source};
+use asfaleia::config::{self, Depth, NodeMcu, NodePort, Sensor};
 use asfaleia::inbox::{Inbox, Letter};
 use asfaleia::sensors::Errors;
 use asfaleia::sensors::line::{self, Line};
@@ -97,14 +97,10 @@ impl House {
             name: name.into(),
             port,
         };
-        let sensors = [
-            sensor(&format!("{name} gas"), name, NodeKey::Gas, Active::High),
-            sensor(&format!("{name} beam"), name, NodeKey::Beam, Active::Low),
-        ];
         let root = self.root.path();
         let ports = Ports::under(root.join("sys"), root.join("dev"));
         let (inbox, errors) = (self.inbox.clone(), self.errors.clone());
-        Node::new(&node, &sensors, ports, inbox, errors)
+        Node::new(&node, &sensors(name), ports, inbox, errors)
     }
 
     fn watch(&self, name: &str, port: NodePort) {
@@ -175,29 +171,16 @@ impl House {
     }
 }
 
-fn sensor(name: &str, node: &str, key: NodeKey, active: Active) -> Sensor {
-    Sensor {
-        name: name.into(),
-        kind: SensorKind::Gas,
-        room: name.into(),
-        source: Source::NodeMcu {
-            node: node.into(),
-            key,
-            active,
-        },
-        warm_up: Duration::ZERO,
-        modes: Mode::ALL.to_vec(),
-        entry: Entry::Instant,
-        hold: Duration::ZERO,
-        pulses: 1,
-        within: Duration::ZERO,
-        cooldown: Duration::ZERO,
-        max_triggers: 5,
-        confirm: None,
-        soak: false,
-        silent_after: Some(Duration::from_secs(10)),
-        unwatched_call_after: Duration::from_secs(120),
-    }
+/// A gas sensor and a beam on this node.
+fn sensors(node: &str) -> Vec<Sensor> {
+    let text = format!(
+        "[[nodemcu]]\nname = \"{node}\"\nport = \"/dev/ttyUSB0\"\n\
+         [[sensor]]\nname = \"{node} gas\"\nkind = \"gas\"\nnodemcu = \"{node}.gas\"\n\
+         [[sensor]]\nname = \"{node} beam\"\nkind = \"beam\"\nnodemcu = \"{node}.beam\"\n\
+         active = \"low\"\n"
+    );
+    let loaded = config::parse(&text, "test", Depth::Shape);
+    loaded.unwrap_or_else(|it| panic!("{it}")).config.sensors
 }
 
 fn gas_line(node: &str, seq: u32, gas: bool) -> Line {

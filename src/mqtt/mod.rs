@@ -4,7 +4,7 @@
 //! shows of itself, for Home Assistant and other programs. Nothing that is urgent waits for what
 //! goes out: telling has a task of its own, and only the latest counts.
 
-mod command;
+pub mod command;
 mod connection;
 mod discovery;
 mod state;

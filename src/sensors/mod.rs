@@ -74,29 +74,14 @@ impl Fold {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alarm::{Entry, Mode, SensorKind};
-    use crate::config::{Sensor, Source};
+    use crate::config::{self, Depth, Sensor, Source};
 
-    /// A sensor with this source and the defaults of the configuration.
+    /// A motion sensor with this source and the defaults of the configuration.
     pub(super) fn sensor(name: &str, source: Source) -> Sensor {
-        Sensor {
-            name: name.into(),
-            kind: SensorKind::Motion,
-            room: name.into(),
-            source,
-            warm_up: Duration::ZERO,
-            modes: Mode::ALL.to_vec(),
-            entry: Entry::Instant,
-            hold: Duration::ZERO,
-            pulses: 1,
-            within: Duration::ZERO,
-            cooldown: Duration::ZERO,
-            max_triggers: 5,
-            confirm: None,
-            soak: false,
-            silent_after: None,
-            unwatched_call_after: Duration::from_secs(120),
-        }
+        let text = format!("[[sensor]]\nname = \"{name}\"\nkind = \"motion\"\nsimulated = true\n");
+        let loaded = config::parse(&text, "test", Depth::Shape).unwrap();
+        let sensor = loaded.config.sensors.into_iter().next().unwrap();
+        Sensor { source, ..sensor }
     }
 
     fn reading(active: bool, found: bool) -> Reading {

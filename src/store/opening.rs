@@ -291,6 +291,9 @@ const MARK: &str = "in-use";
 const STEP: u64 = 1_000_000;
 /// Where numbers go on when not even the mark can be read: beyond what any mark reaches.
 const BEYOND: u64 = 1 << 40;
+/// No house comes so far, even from there: a mark that is higher is damaged. SQLite's numbers end
+/// at 2^63.
+const HIGHEST: u64 = 1 << 60;
 
 /// The file `in-use`, outside the database: that there was a state to lose, and below which number
 /// everything may have been given out, so that numbers only grow even when the database is lost.
@@ -308,8 +311,8 @@ impl InUse {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::Never,
             Err(_) => Self::Unknown,
             Ok(text) => match text.lines().next().map(str::parse) {
-                Some(Ok(below)) => Self::Below(below),
-                Some(Err(_)) | None => Self::Unknown,
+                Some(Ok(below)) if below <= HIGHEST => Self::Below(below),
+                Some(Ok(_) | Err(_)) | None => Self::Unknown,
             },
         }
     }

@@ -118,6 +118,27 @@ fn a_lost_database_that_was_in_use_is_not_taken_for_a_fresh_one() {
 }
 
 #[test]
+fn a_mark_with_a_number_that_no_house_reaches_is_taken_for_damaged() {
+    // Found by the fuzz target `store`: the next number that fits was computed past the last one.
+    for highest in [u64::MAX, u64::MAX / 2] {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("in-use"), format!("{highest}\n")).unwrap();
+        let clock = TestClock::new("two", 100, MORNING);
+        let mut opened = open(dir.path(), &clock);
+        assert!(matches!(opened.found, Found::Unreadable { .. }));
+        let EventId(next) = opened.next.event;
+        assert!((1 << 40..1 << 41).contains(&next), "{next}");
+        let batch = Batch {
+            events: vec![event(next, None)],
+            ..state_batch(&clock, "after")
+        };
+        opened.store.commit(&[batch]).unwrap();
+        drop(opened);
+        assert_eq!(open(dir.path(), &clock).next.event, EventId(next + 1));
+    }
+}
+
+#[test]
 fn a_damaged_store_that_never_was_in_use_is_fresh() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("asfaleia.db"), vec![0x5a; 8_192]).unwrap();
