@@ -424,12 +424,13 @@ fn of_all_ports_only_those_with_the_usb_ids_are_read() {
     let built_in = FarEnd::plug_in();
     let platform = devices.join("platform/3f201000.serial");
     house.name("ttyAMA0", &platform, &built_in);
-    let strangers = [("a", "1a86", "55d4"), ("b", "0403", "7523")].map(|(name, vendor, product)| {
-        let (far, usb) = (FarEnd::plug_in(), devices.join(name));
-        house.name(&format!("ttyACM{name}"), &usb.join("1-2:1.0"), &far);
-        give_usb_ids(&usb, vendor, product);
-        far
-    });
+    let strangers =
+        [("a", "1a86", "55d4"), ("b", "0403", "7523")].map(|(name, vendor, product)| {
+            let (far, usb) = (FarEnd::plug_in(), devices.join(name));
+            house.name(&format!("ttyACM{name}"), &usb.join("1-2:1.0"), &far);
+            give_usb_ids(&usb, vendor, product);
+            far
+        });
     // A console has no device at all.
     fs::create_dir(house.root.path().join("sys/console")).unwrap();
     // A board that speaks USB itself: its port's device is the interface, not one step below it.

@@ -20,11 +20,6 @@ int digitalRead(uint8_t pin);
 void digitalWrite(uint8_t pin, uint8_t level);
 int analogRead(uint8_t pin);
 
-template <typename T>
-T constrain(T value, T least, T most) {
-    return value < least ? least : value > most ? most : value;
-}
-
 struct SerialPort {
     void begin(unsigned long baud);
     size_t write(const char *bytes, size_t count);
