@@ -17,6 +17,7 @@ use asfaleia::sensors::Errors;
 use asfaleia::sensors::line::{self, Line};
 use asfaleia::sensors::nodemcu::Node;
 use asfaleia::sensors::port::Ports;
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
@@ -109,14 +110,18 @@ impl House {
 
     /// Gives a far end a name among the USB serial ports, as the kernel does.
     fn name_usb(&self, tty: &str, far: &FarEnd) {
-        let root = self.root.path();
-        let usb = root.join("devices").join(tty);
+        let usb = self.root.path().join("devices").join(tty);
         let device = usb.join("1-1:1.0").join(tty);
-        fs::create_dir_all(&device).unwrap();
-        fs::write(usb.join("idVendor"), "1a86\n").unwrap();
-        fs::write(usb.join("idProduct"), "7523\n").unwrap();
+        self.name(tty, &device, far);
+        give_usb_ids(&usb, "1a86", "7523");
+    }
+
+    /// Gives a far end a name among the serial ports, with its device in sysfs.
+    fn name(&self, tty: &str, device: &Path, far: &FarEnd) {
+        let root = self.root.path();
+        fs::create_dir_all(device).unwrap();
         fs::create_dir(root.join("sys").join(tty)).unwrap();
-        symlink(&device, root.join("sys").join(tty).join("device")).unwrap();
+        symlink(device, root.join("sys").join(tty).join("device")).unwrap();
         symlink(&far.path, root.join("dev").join(tty)).unwrap();
     }
 
@@ -192,6 +197,11 @@ fn gas_line(node: &str, seq: u32, gas: bool) -> Line {
         raw: Some(300),
         beam: None,
     }
+}
+
+fn give_usb_ids(device: &Path, vendor: &str, product: &str) {
+    fs::write(device.join("idVendor"), format!("{vendor}\n")).unwrap();
+    fs::write(device.join("idProduct"), format!("{product}\n")).unwrap();
 }
 
 fn usb() -> NodePort {
@@ -390,6 +400,62 @@ fn a_node_that_is_not_plugged_in_at_the_start_is_gone_and_comes_later() {
 }
 
 #[test]
+fn of_all_ports_only_those_with_the_usb_ids_are_read() {
+    let house = House::new();
+    let devices = house.root.path().join("devices");
+    // Where the name of each port sorts before ours: it would be tried first.
+    let built_in = FarEnd::plug_in();
+    let platform = devices.join("platform/3f201000.serial");
+    house.name("ttyAMA0", &platform, &built_in);
+    let strangers =
+        [("a", "1a86", "55d4"), ("b", "0403", "7523")].map(|(name, vendor, product)| {
+            let (far, usb) = (FarEnd::plug_in(), devices.join(name));
+            house.name(&format!("ttyACM{name}"), &usb.join("1-2:1.0"), &far);
+            give_usb_ids(&usb, vendor, product);
+            far
+        });
+    // A console has no device at all.
+    fs::create_dir(house.root.path().join("sys/console")).unwrap();
+    // A board that speaks USB itself: its port's device is the interface, not one step below it.
+    let (far, usb_device) = (FarEnd::plug_in(), devices.join("own"));
+    house.name("ttyACMown", &usb_device.join("1-3:1.0"), &far);
+    give_usb_ids(&usb_device, "1a86", "7523");
+
+    for wrong in strangers.iter().chain([&built_in]) {
+        wrong.say("kitchen", 1, true);
+    }
+    far.say("kitchen", 1, false);
+    house.watch("kitchen", usb());
+    house.expect_cleared();
+    match house.next() {
+        Event::Reading(reading) => assert!(!reading.active, "a stranger's line"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_port_named_by_id_is_found_again_where_its_link_points_then() {
+    let house = House::new();
+    let far = FarEnd::plug_in();
+    let by_id = house.root.path().join("usb-1a86_USB_Serial-if00-port0");
+    symlink(&far.path, &by_id).unwrap();
+    house.watch("kitchen", path(&by_id));
+    far.say("kitchen", 1, true);
+    house.expect_cleared();
+    assert!(house.next_of("kitchen gas", true).found);
+
+    fs::remove_file(&by_id).unwrap();
+    drop(far);
+    house.expect_gone();
+
+    let far = FarEnd::plug_in();
+    symlink(&far.path, &by_id).unwrap();
+    far.say("kitchen", 1, true);
+    house.expect_cleared();
+    assert!(house.next_of("kitchen gas", true).found);
+}
+
+#[test]
 fn twins_with_the_same_usb_ids_are_told_apart_by_what_they_say() {
     let house = House::new();
     let twins = [("kitchen", true), ("cellar", false)].map(|(name, gas)| {
@@ -460,6 +526,16 @@ fn a_port_is_ours_alone() {
     far.say("kitchen", 1, false);
     house.expect_cleared();
     house.next_of("kitchen gas", false);
+    // Other programs that ask before they read, as terminal programs do, see that it is taken.
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK;
+    match rustix::fs::open(&far.path, flags, Mode::empty()) {
+        Ok(port) => assert_eq!(
+            flock(&port, FlockOperation::NonBlockingLockExclusive),
+            Err(Errno::WOULDBLOCK)
+        ),
+        // Nobody but root gets so far.
+        Err(why) => assert_eq!(why, Errno::BUSY),
+    }
     house.watch("thief", path(&far.path));
     match house.next() {
         Event::Lost { sensor } => assert_eq!(sensor.as_str(), "thief gas"),
