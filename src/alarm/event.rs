@@ -267,6 +267,8 @@ pub enum TroubleCode {
     StateLost,
     /// A part of the program failed and was restarted.
     TaskFailed,
+    /// A part of the program does not turn.
+    TaskHangs,
     /// A bounded queue was full and something was dropped.
     QueueFull,
     /// Simulated devices in a real service.
@@ -302,6 +304,7 @@ impl TroubleCode {
             Self::NeverArmed => "never-armed",
             Self::StateLost => "state-lost",
             Self::TaskFailed => "task-failed",
+            Self::TaskHangs => "task-hangs",
             Self::QueueFull => "queue-full",
             Self::Simulated => "simulated",
             Self::ExhaustLong => "exhaust-long",
