@@ -269,6 +269,8 @@ pub enum TroubleCode {
     TaskFailed,
     /// A part of the program does not turn.
     TaskHangs,
+    /// The socket or the web's port could not be opened.
+    Web,
     /// A bounded queue was full and something was dropped.
     QueueFull,
     /// Simulated devices in a real service.
@@ -305,6 +307,7 @@ impl TroubleCode {
             Self::StateLost => "state-lost",
             Self::TaskFailed => "task-failed",
             Self::TaskHangs => "task-hangs",
+            Self::Web => "web",
             Self::QueueFull => "queue-full",
             Self::Simulated => "simulated",
             Self::ExhaustLong => "exhaust-long",

@@ -42,7 +42,7 @@ use crate::web::{self, House, NoTokens, ServiceKind, Sim};
 
 use devices::{Cameras, buzzer, exhaust, or_trouble};
 use hands::Executor;
-use health::{start_troubles, store_health};
+use health::{raised, start_troubles, store_health};
 use journal::Journal;
 use people::People;
 use reload::Reloader;
@@ -66,6 +66,8 @@ pub struct Plan {
     pub socket: Option<web::Socket>,
     /// Where the API listens on TCP, bound already.
     pub listener: Option<TcpListener>,
+    /// Of these two what could not be opened, and why: each is the trouble `web`.
+    pub unopened: Vec<(String, String)>,
     /// Devices that are simulated.
     pub devices: Devices,
     /// What the panel is where nothing was saved.
@@ -113,6 +115,7 @@ pub async fn run(
         kind,
         socket,
         listener,
+        unopened,
         devices,
         first_state,
         store,
@@ -256,6 +259,9 @@ pub async fn run(
     };
     let sources = Sources::start(&config, &wiring, &mut supervisor);
     start_troubles(&inbox, &config, kind, failing, chosen.rejected.as_ref());
+    for (way, why) in unopened {
+        inbox.send(raised(TroubleCode::Web, &way, why));
+    }
 
     // What others see.
     let mut composing = tokio::spawn(pulses.task("status", shown.follow()));

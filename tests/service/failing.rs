@@ -58,6 +58,7 @@ fn a_panel_that_panics_ends_the_service_which_comes_back_as_it_was_fan_included(
                 kind: ServiceKind::Run,
                 socket: Some(bind_socket(&socket).unwrap()),
                 listener: None,
+                unopened: Vec::new(),
                 devices: Devices::default(),
                 first_state: Durable::default(),
                 store: StoreOptions::default(),
