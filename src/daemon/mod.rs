@@ -6,11 +6,13 @@ mod devices;
 mod hands;
 mod health;
 mod journal;
+mod machine;
 mod people;
 mod reload;
 mod restore;
 mod shown;
 mod sources;
+mod standing;
 mod upkeep;
 
 use std::net::TcpListener;
@@ -44,6 +46,7 @@ use devices::{Cameras, buzzer, exhaust, or_trouble};
 use hands::Executor;
 use health::{raised, start_troubles, store_health};
 use journal::Journal;
+use machine::{Machine, Watchman};
 use people::People;
 use reload::Reloader;
 use restore::restore;
@@ -325,6 +328,19 @@ pub async fn run(
     reloader
         .spawn("watchdog", move || systemd::watchdog(pulses.clone()))
         .await;
+    if kind == ServiceKind::Run {
+        let watchman = Watchman {
+            machine: Machine {
+                root: "/".into(),
+                store: store_dir,
+            },
+            store: actor.handle(),
+            config: config_now,
+            inbox: inbox.clone(),
+        };
+        let watch = move || watchman.clone().run();
+        reloader.spawn("machine", watch).await;
+    }
     reloader.watch_file().await;
 
     // What owns state cannot be started again by itself: the process ends, and comes back as it
