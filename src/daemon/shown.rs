@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -189,6 +190,12 @@ impl Shown {
         });
     }
 
+    /// Errors come in crowds: they are shown a second after the first.
+    async fn errors_counted(&self) {
+        self.composer.errors.counted().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+
     /// Shows whatever changes, until the panel is gone.
     pub(super) async fn follow(self: Arc<Self>) {
         let mut status = self.composer.status.clone();
@@ -200,10 +207,48 @@ impl Shown {
                 changed = status.changed() => changed,
                 changed = waiting.changed() => changed,
                 changed = proven.changed() => changed,
+                () = self.errors_counted() => Ok(()),
             };
             if changed.is_err() {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::alarm::{Alarm, BootTime, Durable};
+    use crate::clock::SystemClock;
+    use crate::config::{self, Depth};
+
+    #[tokio::test(start_paused = true)]
+    async fn errors_that_are_counted_are_shown_although_nothing_else_changes() {
+        let text = "[gpio]\nbackend = \"simulated\"\n[[sensor]]\nname = \"hall\"\n\
+                    kind = \"motion\"\nsimulated = true\n";
+        let config = config::parse(text, "test", Depth::Shape).unwrap().config;
+        let alarm = Alarm::new(config.policy(), Durable::default(), BootTime::ZERO);
+        let (_status, status) = watch::channel(Arc::new(alarm.status()));
+        let (_waiting, waiting) = watch::channel(Waiting::default());
+        let (_proven, proven) = watch::channel(Proven::new());
+        let errors = Errors::default();
+        let composer = Composer {
+            status,
+            waiting,
+            proven,
+            errors: errors.clone(),
+            clock: SystemClock::shared(),
+        };
+        let (shown, mut now) = composer.show();
+        let following = tokio::spawn(shown.follow());
+        for _ in 0..3 {
+            errors.count(&"hall".into());
+        }
+        let all = now.wait_for(|shown| shown.errors["hall"] == 3);
+        assert!(timeout(Duration::from_secs(2), all).await.is_ok());
+        following.abort();
     }
 }

@@ -11,11 +11,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::alarm::{BootTime, Reading, SensorName};
 
 /// What could not be understood, counted for each sensor: `errors` in the status. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Errors(Arc<Mutex<HashMap<SensorName, u64>>>);
+pub struct Errors {
+    counts: Arc<Mutex<HashMap<SensorName, u64>>>,
+    counted: Arc<Notify>,
+}
 
 impl Errors {
     /// How much of what this sensor sent could not be understood.
@@ -26,11 +31,17 @@ impl Errors {
     /// One more.
     pub fn count(&self, sensor: &SensorName) {
         *self.counts().entry(sensor.clone()).or_default() += 1;
+        self.counted.notify_one();
+    }
+
+    /// Waits until something was counted since this was last waited for. Somebody alone may wait.
+    pub async fn counted(&self) {
+        self.counted.notified().await;
     }
 
     fn counts(&self) -> MutexGuard<'_, HashMap<SensorName, u64>> {
         // A count is never half written: what a panicking thread left is right.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
