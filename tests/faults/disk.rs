@@ -111,7 +111,9 @@ fn on_a_full_disk_alarms_do_all_they_have_to_and_are_written_down_when_there_is_
     house.free();
     service.api.until_no_trouble("store");
     let opened = service.api.events_of("incident_opened").len();
-    violations.unless(opened == 2, || format!("{opened} incidents are in the store"));
+    violations.unless(opened == 2, || {
+        format!("{opened} incidents are in the store")
+    });
 
     service.running.kill();
     let service = house.start();
@@ -133,7 +135,9 @@ fn a_disk_that_takes_no_writes_keeps_the_panel_armed_and_gets_everything_when_it
         format!("started on a read-only disk: {}", service.api.status())
     });
     let text = service.api.until_trouble("store");
-    violations.unless(text.contains("read-only"), || format!("what is wrong? {text}"));
+    violations.unless(text.contains("read-only"), || {
+        format!("what is wrong? {text}")
+    });
     house.alarms(&service);
     service.running.kill();
     let service = house.start();
@@ -145,7 +149,9 @@ fn a_disk_that_takes_no_writes_keeps_the_panel_armed_and_gets_everything_when_it
     house.takes_writes(true);
     service.api.until_no_trouble("store");
     let opened = service.api.events_of("incident_opened").len();
-    violations.unless(opened == 2, || format!("{opened} incidents are in the store"));
+    violations.unless(opened == 2, || {
+        format!("{opened} incidents are in the store")
+    });
     service.running.kill();
     let service = house.start();
     violations.unless(service.api.state() == "triggered", || service.api.state());

@@ -97,8 +97,14 @@ impl House {
             ("[phone]", "[phone]\nladder-every = \"0s\""),
             // Its levels last as long as the service, and no longer.
             ("gpio = 18\nwarm-up = \"0s\"", "simulated = true"),
-            ("exit-delay = \"0s\"", "exit-delay = \"0s\"\nsiren-time = \"15m\""),
-            ("[camera]\ndevice = \"simulated\"\nwidth = 320\nheight = 240\n", ""),
+            (
+                "exit-delay = \"0s\"",
+                "exit-delay = \"0s\"\nsiren-time = \"15m\"",
+            ),
+            (
+                "[camera]\ndevice = \"simulated\"\nwidth = 320\nheight = 240\n",
+                "",
+            ),
             (
                 "[store]",
                 "[[contact]]\nname = \"Ben\"\nemail = \"ben@example.org\"\n\n[store]",
@@ -178,13 +184,7 @@ impl House {
     }
 
     /// The next start, compared with what is known of the life before.
-    fn compare(
-        &mut self,
-        service: &Service,
-        seen: &[Value],
-        answered: &Answered,
-        died: Instant,
-    ) {
+    fn compare(&mut self, service: &Service, seen: &[Value], answered: &Answered, died: Instant) {
         let life = self.life;
         let fan = service.api.output("exhaust");
         let status = service.api.status();
@@ -223,7 +223,9 @@ impl House {
             self.tally.in_window += 1;
             let age = died - when;
             self.violations.unless(age < WINDOW, || {
-                say(&format!("an alarm is lost that was answered {age:?} before"))
+                say(&format!(
+                    "an alarm is lost that was answered {age:?} before"
+                ))
             });
         }
         self.follow(&history, &status, life);
@@ -276,7 +278,8 @@ impl House {
             let begins = format!("<incident-{incident}.");
             for to in ["anna", "ben"] {
                 until(&format!("a mail to {to} about incident {incident}"), || {
-                    let told = |mail: &Taken| mail.message_id.starts_with(&begins) && mail.to.contains(to);
+                    let told =
+                        |mail: &Taken| mail.message_id.starts_with(&begins) && mail.to.contains(to);
                     self.office.taken().iter().any(told).then_some(())
                 });
             }
@@ -288,7 +291,12 @@ impl House {
                         && event["data"]["channel"] == "phone"
                         && event["data"]["outcome"] == "calling"
                 };
-                service.api.events_of("message").iter().any(calling).then_some(())
+                service
+                    .api
+                    .events_of("message")
+                    .iter()
+                    .any(calling)
+                    .then_some(())
             });
         }
     }
@@ -308,7 +316,9 @@ impl House {
         let mut times: BTreeMap<(String, u32), usize> = BTreeMap::new();
         let mut first: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
         for mail in self.office.taken() {
-            *times.entry((mail.message_id.clone(), mail.life)).or_default() += 1;
+            *times
+                .entry((mail.message_id.clone(), mail.life))
+                .or_default() += 1;
             let thread = mail.message_id.strip_prefix("<incident-");
             if let Some((incident, _)) = thread.and_then(|rest| rest.split_once('.')) {
                 let begun = first.entry((incident.to_owned(), mail.to)).or_default();
@@ -316,8 +326,9 @@ impl House {
             }
         }
         for ((mail, life), times) in times {
-            self.violations
-                .unless(times == 1, || format!("{mail} came {times} times in life {life}"));
+            self.violations.unless(times == 1, || {
+                format!("{mail} came {times} times in life {life}")
+            });
         }
         let begun_twice: usize = first.values().map(|ids| ids.len() - 1).sum();
         let allowed = self.tally.in_window * RECIPIENTS;

@@ -17,7 +17,11 @@ impl Namespace {
     pub(crate) fn with(mounts: &str) -> Option<Namespace> {
         let as_root = rustix::process::getuid().is_root();
         let mut command = Command::new("unshare");
-        command.args(if as_root { &["-m"][..] } else { &["-U", "-r", "-m"] });
+        command.args(if as_root {
+            &["-m"][..]
+        } else {
+            &["-U", "-r", "-m"]
+        });
         let script = format!("{mounts} && echo made && read -r _");
         command.args(["sh", "-e", "-c", &script]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -62,8 +62,14 @@ fn however_its_store_is_damaged_the_panel_is_never_silently_disarmed_and_alarms(
     let seed: u64 = number("SEED", fastrand::u64(..));
     let home = Home::with(&[
         ("gpio = 18\nwarm-up = \"0s\"", "simulated = true"),
-        ("[camera]\ndevice = \"simulated\"\nwidth = 320\nheight = 240\n", ""),
-        ("[[nodemcu]]\nname = \"kitchen\"\nport = \"DIR/nodemcu-kitchen\"\n", ""),
+        (
+            "[camera]\ndevice = \"simulated\"\nwidth = 320\nheight = 240\n",
+            "",
+        ),
+        (
+            "[[nodemcu]]\nname = \"kitchen\"\nport = \"DIR/nodemcu-kitchen\"\n",
+            "",
+        ),
         ("nodemcu = \"kitchen.gas\"", "simulated = true"),
     ]);
     // Without a node the gas is watched from the start.
@@ -95,11 +101,7 @@ fn however_its_store_is_damaged_the_panel_is_never_silently_disarmed_and_alarms(
     ));
 }
 
-fn cases(
-    stores: &[PathBuf; 2],
-    damages: usize,
-    rng: &mut fastrand::Rng,
-) -> Vec<(PathBuf, Damage)> {
+fn cases(stores: &[PathBuf; 2], damages: usize, rng: &mut fastrand::Rng) -> Vec<(PathBuf, Damage)> {
     let mut cases = Vec::new();
     let each = damages / 8;
     for store in stores {
@@ -129,7 +131,9 @@ impl Damage {
             Damage::Noise(file, begin, length) => {
                 let mut bytes = fs::read(dir.join(file)).unwrap();
                 let end = bytes.len().min(begin + length);
-                bytes[*begin..end].iter_mut().for_each(|byte| *byte = fastrand::u8(..));
+                bytes[*begin..end]
+                    .iter_mut()
+                    .for_each(|byte| *byte = fastrand::u8(..));
                 fs::write(dir.join(file), bytes).unwrap();
             }
             Damage::Removed(file) => fs::remove_file(dir.join(file)).unwrap(),
@@ -153,7 +157,10 @@ impl Started {
         fs::write(dir.join("asfaleia.toml"), config).unwrap();
         let socket = dir.join("asfaleia.sock");
         let mut command: Command = crate::process::asfaleia();
-        command.arg("run").arg("--config").arg(dir.join("asfaleia.toml"));
+        command
+            .arg("run")
+            .arg("--config")
+            .arg(dir.join("asfaleia.toml"));
         command.arg("--socket").arg(&socket);
         let mut running = Running::start(command, &dir.join("log"));
         let api = Api::Socket(socket);
