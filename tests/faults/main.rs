@@ -36,8 +36,6 @@ use std::io::Write;
 use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
-use mail_server::soon;
-
 /// What did not hold, found from many threads.
 #[derive(Default)]
 pub(crate) struct Violations(Mutex<Vec<String>>);
