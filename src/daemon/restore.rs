@@ -55,6 +55,7 @@ pub(super) fn restore(
         Found::Restored(saved) => {
             let Saved {
                 state,
+                outdated,
                 saved_at,
                 last_life,
                 config,
@@ -64,6 +65,13 @@ pub(super) fn restore(
             started.new_boot = saved_at.boot_id != now.boot_id;
             started.gap = gap(&last_life, now);
             match serde_json::from_str::<SavedState>(&state) {
+                Ok(_) if outdated => {
+                    warn!(
+                        "the store has lost that the panel was armed, as a card does that claims to \
+                         have written and has not; the panel arms itself"
+                    );
+                    started.store = StoreFound::Unreadable;
+                }
                 Ok(mut state) => {
                     if started.new_boot {
                         state.alarm.rebase(saved_at.boot, now.boot);

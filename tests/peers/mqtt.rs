@@ -103,12 +103,12 @@ impl Mosquitto {
         self.port
     }
 
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    fn come_back(&mut self) {
+    pub(crate) fn come_back(&mut self) {
         self.child = Self::spawn(&self.conf, self.port);
     }
 
