@@ -6,7 +6,8 @@ use crate::config::{Config, Rejected, Severity};
 use crate::inbox::Inbox;
 use crate::web::ServiceKind;
 
-pub(super) fn store_health(inbox: &Inbox) -> impl Fn(Result<(), String>) + Send + 'static {
+/// Tells the panel how the store fares.
+pub fn store_health(inbox: &Inbox) -> impl Fn(Result<(), String>) + Send + 'static {
     let inbox = inbox.clone();
     move |health| {
         inbox.send(match health {
