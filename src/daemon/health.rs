@@ -72,7 +72,8 @@ pub(super) fn watched(
     ]
 }
 
-pub(super) fn store_health(inbox: &Inbox) -> impl Fn(Result<(), String>) + Send + 'static {
+/// Tells the panel how the store fares.
+pub fn store_health(inbox: &Inbox) -> impl Fn(Result<(), String>) + Send + 'static {
     let inbox = inbox.clone();
     move |health| {
         inbox.send(match health {

@@ -26,6 +26,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 pub use configuration::{Chosen, choose};
+// What the simulation of tests/simulation wires up as `run` does, and turns by itself.
+pub use hands::{CameraSlot, ChangeSlot, Executor};
+pub use health::store_health;
+pub use journal::{Committed, Journal, Proven};
+pub use restore::{Restored, restore};
+pub use shown::{Composer, Shown};
 pub use sources::SharedSensors;
 
 use crate::actuators::Outputs;
@@ -43,14 +49,11 @@ use crate::supervisor::{Pulses, Supervisor, systemd};
 use crate::web::{self, House, NoTokens, ServiceKind, Sim};
 
 use devices::{Cameras, buzzer, exhaust, or_trouble};
-use hands::Executor;
-use health::{raised, start_troubles, store_health};
-use journal::Journal;
+use health::{raised, start_troubles};
 use machine::{Machine, Watchman};
 use people::People;
 use reload::Reloader;
-use restore::restore;
-use shown::{Composer, ShownHistory, ShownOutputs};
+use shown::{ShownHistory, ShownOutputs};
 use sources::{Sources, Wiring};
 use upkeep::Upkeep;
 

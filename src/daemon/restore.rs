@@ -13,14 +13,20 @@ use crate::panel::SavedState;
 use crate::store::{Found, Saved};
 
 /// What an earlier run left.
-pub(super) struct Restored {
-    pub(super) state: SavedState,
-    pub(super) messages: Vec<Message>,
-    pub(super) proven: Proven,
-    pub(super) config: Option<String>,
+pub struct Restored {
+    /// What the panel goes on from.
+    pub state: SavedState,
+    /// Messages that wait.
+    pub messages: Vec<Message>,
+    /// When each path last delivered something.
+    pub proven: Proven,
+    /// The last configuration that passed.
+    pub config: Option<String>,
 }
 
-pub(super) fn restore(
+/// What the run begins with, and its first event. `first_state` is the panel's where nothing was
+/// saved.
+pub fn restore(
     found: Found,
     config: &Config,
     now: &Stamp,

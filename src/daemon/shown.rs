@@ -130,17 +130,22 @@ fn detail(detail: &IncidentDetail) -> Value {
 }
 
 /// Puts together what `status` shows.
-pub(super) struct Composer {
-    pub(super) status: watch::Receiver<Arc<Status>>,
-    pub(super) waiting: watch::Receiver<Waiting>,
-    pub(super) proven: watch::Receiver<Proven>,
-    pub(super) errors: Errors,
-    pub(super) clock: SharedClock,
+pub struct Composer {
+    /// The panel's.
+    pub status: watch::Receiver<Arc<Status>>,
+    /// The outbox's.
+    pub waiting: watch::Receiver<Waiting>,
+    /// The journal's.
+    pub proven: watch::Receiver<Proven>,
+    /// The sensors'.
+    pub errors: Errors,
+    /// For the time on it.
+    pub clock: SharedClock,
 }
 
 impl Composer {
     /// Begins to show it.
-    pub(super) fn show(self) -> (Arc<Shown>, watch::Receiver<Arc<Snapshot>>) {
+    pub fn show(self) -> (Arc<Shown>, watch::Receiver<Arc<Snapshot>>) {
         let (snapshot, now) = watch::channel(Arc::new(self.compose()));
         let composer = self;
         (Arc::new(Shown { composer, snapshot }), now)
@@ -167,7 +172,7 @@ impl Composer {
 }
 
 /// What `status` shows.
-pub(super) struct Shown {
+pub struct Shown {
     composer: Composer,
     snapshot: watch::Sender<Arc<Snapshot>>,
 }

@@ -16,6 +16,7 @@ mod photos;
 mod retention;
 mod rows;
 mod schema;
+mod worker;
 mod writing;
 
 use std::path::{Path, PathBuf};
@@ -35,6 +36,7 @@ pub use opening::{Found, Opened};
 pub use photos::{photo_path, read_photo, write_photo, write_whole_photo};
 pub use retention::Removed;
 pub use rows::{Batch, EventId, EventRow, MessageRow, NextIds, PhotoRow, Saved};
+pub use worker::{Disk, StoreWorker};
 
 use opening::{InUse, Loaded};
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use asfaleia::alarm::{Event, TroubleCode};
 use asfaleia::clock::SystemClock;
 use asfaleia::inbox::Inbox;
-use asfaleia::supervisor::Supervisor;
+use asfaleia::supervisor::{Pulses, Supervisor};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -120,7 +120,8 @@ fn a_part_that_panics_is_started_again_alone() {
     let runs = Arc::new([AtomicU32::new(0), AtomicU32::new(0)]);
     runtime.block_on(async {
         let stop = CancellationToken::new();
-        let mut supervisor = Supervisor::new(inbox, stop.clone());
+        let pulses = Pulses::new(inbox.clone());
+        let mut supervisor = Supervisor::new(inbox, pulses, stop.clone());
         for (index, name) in ["one that panics", "its neighbour"].into_iter().enumerate() {
             let runs = runs.clone();
             supervisor.spawn(name, move || {
