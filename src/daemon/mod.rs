@@ -1,10 +1,13 @@
 //! Builds every part from the configuration in reading order, runs the loop, stops in order;
 //! decides nothing.
 
+mod away;
 mod configuration;
 mod devices;
+mod drills;
 mod hands;
 mod health;
+mod heartbeat;
 mod journal;
 mod people;
 mod reload;
@@ -40,7 +43,9 @@ use crate::store::{History, StoreActor, StoreOptions};
 use crate::supervisor::{Supervisor, systemd};
 use crate::web::{self, House, NoTokens, ServiceKind, Sim};
 
+use away::Absence;
 use devices::{Cameras, buzzer, exhaust, or_trouble};
+use drills::Drills;
 use hands::Executor;
 use health::{start_troubles, store_health};
 use journal::Journal;
@@ -144,6 +149,7 @@ pub async fn run(
     let people = Arc::new(People::new(&config, shelf.clone(), &inbox));
     let (to_outbox, outbox_commands) = mpsc::unbounded_channel();
     let (waiting, waiting_now) = watch::channel(outbox.waiting());
+    let oldest_waiting = outbox.waiting().oldest;
     let mut outbox = tokio::spawn(crate::outbox::run(
         outbox,
         outbox_commands,
@@ -200,6 +206,7 @@ pub async fn run(
         opened.next.message,
         fastrand::Rng::new(),
     );
+    let broker = sources::BrokerSlot::default();
     let (status, status_now) = watch::channel(Arc::new(alarm.status()));
     let (last_photo, last_photo_now) = watch::channel(None);
     let changes = hands::ChangeSlot::default();
@@ -207,7 +214,7 @@ pub async fn run(
     let composer = Composer {
         status: status_now.clone(),
         waiting: waiting_now,
-        proven: proven_now,
+        proven: proven_now.clone(),
         errors: errors.clone(),
         clock: clock.clone(),
     };
@@ -216,6 +223,7 @@ pub async fn run(
         journal: journal.clone(),
         outbox: to_outbox.clone(),
         camera: camera_slot.clone(),
+        broker: broker.clone(),
         shelf: shelf.clone(),
         status,
         shown: shown.clone(),
@@ -251,6 +259,8 @@ pub async fn run(
         status: status_now.clone(),
         last_photo: last_photo_now,
         shelf,
+        broker,
+        kept_at_broker: Mutex::default(),
     };
     let sources = Sources::start(&config, &wiring, &mut supervisor);
     start_troubles(&inbox, &config, kind, failing, chosen.rejected.as_ref());
@@ -300,6 +310,16 @@ pub async fn run(
         journal.passed(chosen.loaded.text);
     }
     ready(&inbox);
+    let absence = Absence {
+        started: now,
+        last_life: restored.last_life,
+        oldest_waiting,
+        incidents: away::going_on(&status_now),
+        history: History::open(&store_dir),
+    };
+    let (written, told) = (journal.clone(), inbox.clone());
+    let away = move || absence.clone().follow(written.clone(), told.clone());
+    reloader.spawn("away", away).await;
     reloader
         .spawn("upkeep", {
             let upkeep = Upkeep {
@@ -313,6 +333,16 @@ pub async fn run(
             move || upkeep.clone().run()
         })
         .await;
+    let drills = Drills {
+        config: config_now.clone(),
+        proven: proven_now,
+        inbox: inbox.clone(),
+    };
+    let drills = move || drills.clone().run();
+    reloader.spawn("drills", drills).await;
+    let (config, told) = (config_now.clone(), inbox.clone());
+    let heartbeat = move || heartbeat::run(config.clone(), told.clone());
+    reloader.spawn("heartbeat", heartbeat).await;
     reloader
         .spawn("watchdog", {
             let inbox = inbox.clone();
@@ -355,7 +385,7 @@ pub async fn run(
     }
     composing.abort();
     feed.abort();
-    journal.sign_of_life();
+    drop(journal.sign_of_life());
     drop(journal);
     let stopped = tokio::task::spawn_blocking(move || actor.stop(STOP_WITHIN)).await?;
     if let Err(error) = stopped {

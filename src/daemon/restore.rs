@@ -18,6 +18,7 @@ pub(super) struct Restored {
     pub(super) messages: Vec<Message>,
     pub(super) proven: Proven,
     pub(super) config: Option<String>,
+    pub(super) last_life: Option<Stamp>,
 }
 
 pub(super) fn restore(
@@ -41,6 +42,7 @@ pub(super) fn restore(
         messages: Vec::new(),
         proven: Proven::new(),
         config: None,
+        last_life: None,
     };
     match found {
         Found::Fresh => {}
@@ -87,6 +89,7 @@ pub(super) fn restore(
                 .collect();
             restored.proven = proven;
             restored.config = config;
+            restored.last_life = Some(last_life);
         }
     }
     started.arm_away = started.new_boot && config.panel.on_boot == OnBoot::Away;

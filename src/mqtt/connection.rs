@@ -1,5 +1,6 @@
 //! How the broker is connected to: address, login, TLS, last will.
 
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,8 +37,18 @@ pub enum MqttError {
 
 /// Everything about the connection. Sessions are clean: nothing queued up is acted on late.
 pub(super) fn options(mqtt: &Mqtt, names: &Names) -> Result<MqttOptions, MqttError> {
-    let broker = (mqtt.host.as_str(), mqtt.port);
+    // An IPv6 address may be written as in a URL.
+    let host = mqtt.host.trim_start_matches('[').trim_end_matches(']');
+    let broker = (host, mqtt.port);
     let mut options = MqttOptions::new(format!("asfaleia-{}", names.id), broker);
+    if host.parse::<Ipv6Addr>().is_ok() {
+        // rumqttc joins host and port with a colon, which is no IPv6 address, and with brackets
+        // around the host it is no name for TLS.
+        let address = format!("[{host}]:{}", mqtt.port);
+        options.set_socket_connector(move |_, network| {
+            rumqttc::default_socket_connect(address.clone(), network)
+        });
+    }
     options.set_keep_alive(KEEP_ALIVE);
     options.set_clean_session(true);
     options.set_max_packet_size(Broker::LARGEST, Broker::LARGEST);

@@ -14,7 +14,7 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use super::Store;
-use super::error::StoreError;
+use super::error::{StoreError, StoreFailure};
 use super::retention::Removed;
 use super::rows::Batch;
 
@@ -327,6 +327,8 @@ impl Queue {
 
 fn run(mut store: Store, shared: &Shared, options: StoreOptions, on_health: &OnHealth) {
     let mut failing = false;
+    // What a full disk cost; told with the next retention.
+    let mut given_up = Removed::default();
     if let Some(why) = store.failure() {
         failing = true;
         on_health(Err(why.to_string()));
@@ -334,7 +336,11 @@ fn run(mut store: Store, shared: &Shared, options: StoreOptions, on_health: &OnH
     loop {
         match shared.next_work() {
             Work::Commit(mut batches, waiters) => {
-                let outcome = commit(&mut store, batches.make_contiguous(), options);
+                let batches_now = batches.make_contiguous();
+                let mut outcome = commit(&mut store, batches_now, options);
+                if is_full(&outcome) && make_room(&mut store, &mut given_up) {
+                    outcome = commit(&mut store, batches_now, options);
+                }
                 if outcome.is_err() {
                     shared.put_back(batches);
                 }
@@ -365,6 +371,7 @@ fn run(mut store: Store, shared: &Shared, options: StoreOptions, on_health: &OnH
                 }
             }
             Work::Clear(mut clearing) => {
+                clearing.removed += mem::take(&mut given_up);
                 match store.retain_some(clearing.keep, clearing.max_size) {
                     Ok(step) => {
                         clearing.removed += step;
@@ -374,12 +381,38 @@ fn run(mut store: Store, shared: &Shared, options: StoreOptions, on_health: &OnH
                             shared.queue().clearings.push_front(clearing);
                         }
                     }
+                    // To remove rows takes space too.
+                    Err(error)
+                        if error.kind == StoreFailure::Full
+                            && make_room(&mut store, &mut clearing.removed) =>
+                    {
+                        shared.queue().clearings.push_front(clearing);
+                    }
                     Err(error) => {
                         let _ = clearing.reply.send(Err(error));
                     }
                 }
             }
             Work::End => return,
+        }
+    }
+}
+
+fn is_full<T>(outcome: &Result<T, StoreError>) -> bool {
+    (outcome.as_ref().err()).is_some_and(|error| error.kind == StoreFailure::Full)
+}
+
+/// Relieves a full disk. `false`: there is nothing that may go.
+fn make_room(store: &mut Store, given_up: &mut Removed) -> bool {
+    match store.make_room() {
+        Ok(removed) => {
+            *given_up += removed;
+            tracing::warn!(?removed, "the disk is full: photos had to go");
+            !removed.is_nothing()
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the disk is full, and no photos can go");
+            false
         }
     }
 }

@@ -236,7 +236,8 @@ impl Ours {
         let (status, shown) = watch::channel(Arc::new(status("disarmed")));
         let verify = Arc::new(|code: &str| (code == "0042").then(|| "Anna".to_owned()));
         let take = Box::new(move |message: &asfaleia::mqtt::Message<'_>| sensors.take(message));
-        let broker = Broker::new(&config, &topics, take, verify, inbox, shown);
+        let mut kept = Default::default();
+        let broker = Broker::new(&config, &topics, take, verify, inbox, shown, &mut kept);
         let broker = broker.unwrap().expect("there is an [mqtt] section");
         let stop = CancellationToken::new();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -339,6 +340,7 @@ fn config(mqtt: Mqtt) -> Config {
             give_up: minute,
             heartbeat: None,
         },
+        drill: None,
         watch: false,
     }
 }
