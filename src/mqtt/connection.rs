@@ -103,4 +103,26 @@ mod tests {
             assert!(error.contains(&path.display().to_string()), "{error}");
         }
     }
+
+    #[tokio::test]
+    async fn an_ipv6_address_of_the_broker_is_reached_with_brackets_and_without() {
+        let broker = tokio::net::TcpListener::bind("[::1]:0").await.unwrap();
+        let names = Names::new(&crate::mqtt::discovery::tests::site(), &[]);
+        for host in ["::1", "[::1]"] {
+            let mqtt = Mqtt {
+                host: host.into(),
+                port: broker.local_addr().unwrap().port(),
+                login: None,
+                tls: false,
+                ca_file: None,
+                discovery: false,
+            };
+            let options = options(&mqtt, &names).unwrap();
+            let (_client, mut events) = rumqttc::AsyncClient::builder(options).build();
+            tokio::select! {
+                ended = events.poll() => panic!("{host}: {ended:?}"),
+                met = broker.accept() => drop(met.unwrap()),
+            }
+        }
+    }
 }
