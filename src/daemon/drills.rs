@@ -182,7 +182,9 @@ mod tests {
     };
 
     fn at(time: &str) -> Zoned {
-        format!("{time}[Europe/Athens]").parse().unwrap()
+        let athens = TimeZone::posix("EET-2EEST,M3.5.0/3,M10.5.0/4").unwrap();
+        let time: jiff::civil::DateTime = time.parse().unwrap();
+        time.to_zoned(athens).unwrap()
     }
 
     fn wall(time: &str) -> WallTime {

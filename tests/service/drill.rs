@@ -93,6 +93,7 @@ fn a_path_that_no_drill_has_proven_is_a_trouble_until_one_does() {
     until("the trouble for each path", || {
         let troubles = service.api.status()["troubles"].clone();
         let unproven = troubles.as_array()?.iter();
+        eprintln!("{troubles}\n{}", service.api.status()["proven"]);
         let unproven = unproven.filter(|trouble| trouble["code"] == "unproven");
         (unproven.count() == 3).then_some(())
     });
