@@ -22,6 +22,8 @@ pub struct Restored {
     pub proven: Proven,
     /// The last configuration that passed.
     pub config: Option<String>,
+    /// The last sign of life.
+    pub last_life: Option<Stamp>,
 }
 
 /// What the run begins with, and its first event. `first_state` is the panel's where nothing was
@@ -47,6 +49,7 @@ pub fn restore(
         messages: Vec::new(),
         proven: Proven::new(),
         config: None,
+        last_life: None,
     };
     match found {
         Found::Fresh => {}
@@ -101,6 +104,7 @@ pub fn restore(
                 .collect();
             restored.proven = proven;
             restored.config = config;
+            restored.last_life = Some(last_life);
         }
     }
     started.arm_away = started.new_boot && config.panel.on_boot == OnBoot::Away;

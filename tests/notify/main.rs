@@ -4,6 +4,7 @@
 
 mod authority;
 mod email;
+mod heartbeat;
 mod https;
 mod mail_server;
 mod phone;
@@ -39,6 +40,7 @@ pub(crate) fn about(about: About) -> Outgoing {
         photo_missing: None,
         message_id: "17.1@home.asfaleia".into(),
         in_reply_to: None,
+        first_call: None,
     }
 }
 
