@@ -256,8 +256,9 @@ pub async fn run(
     std::thread::Builder::new()
         .name("panel".to_owned())
         .spawn(move || {
+            // However this ends, it is known before others end for want of a panel.
+            let _ended: tokio::sync::oneshot::Sender<()> = panel_ended;
             panel.run(&letters, || panel_stop.is_cancelled());
-            let _ = panel_ended.send(());
         })
         .context("starting the panel's thread")?;
 

@@ -603,7 +603,7 @@ impl<'w> Life<'w> {
             }
             Happening::Photo(..) => {}
             Happening::SignOfLife => {
-                self.journal.sign_of_life();
+                drop(self.journal.sign_of_life());
                 self.world
                     .plan
                     .add(now + SIGN_OF_LIFE, Happening::SignOfLife);
