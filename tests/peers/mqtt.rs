@@ -524,7 +524,7 @@ fn home_assistant_discovers_the_panel_and_every_sensor() {
 #[test]
 fn what_a_removed_sensor_kept_at_the_broker_is_removed() {
     let mosquitto = Mosquitto::open();
-    let peer = met(&mosquitto);
+    let peer = Peer::at(&mosquitto);
     let gone = [
         "homeassistant/binary_sensor/home_hall-pi_sensor_attic/config",
         "home/hall-pi/sensor/attic/state",
