@@ -80,7 +80,7 @@ fn no_drill_is_held_during_an_alarm() {
 #[test]
 fn a_path_that_no_drill_has_proven_is_a_trouble_until_one_does() {
     let home = Home::with(&[("[store]", "[drill]\nevery = \"1d\"\n\n[store]")]);
-    let service = home.start();
+    let service = home.armed();
     home.faults(json!({ "phone": "no-answer" }));
     assert_eq!(home.cli(&["drill", "--wait", "60"]).0, 69);
     service.running.kill();
@@ -93,7 +93,6 @@ fn a_path_that_no_drill_has_proven_is_a_trouble_until_one_does() {
     until("the trouble for each path", || {
         let troubles = service.api.status()["troubles"].clone();
         let unproven = troubles.as_array()?.iter();
-        eprintln!("{troubles}\n{}", service.api.status()["proven"]);
         let unproven = unproven.filter(|trouble| trouble["code"] == "unproven");
         (unproven.count() == 3).then_some(())
     });
