@@ -88,7 +88,9 @@ pub struct Panel<H> {
     alarm: Alarm,
     lines: Lines,
     book: AddressBook,
-    saved: SavedState,
+    /// As it was handed over last; `None` before the first turn, which always hands it over: from
+    /// then on the store is in use, and what else it keeps is found again.
+    saved: Option<SavedState>,
     shown: Option<Status>,
     /// Output lines that could not be switched the last time.
     faulty: BTreeSet<&'static str>,
@@ -109,10 +111,7 @@ impl<H: Hands> Panel<H> {
         hands: H,
     ) -> Self {
         Panel {
-            saved: SavedState {
-                alarm: alarm.durable().clone(),
-                threads: book.threads().clone(),
-            },
+            saved: None,
             alarm,
             lines,
             book,
@@ -364,12 +363,18 @@ impl<H: Hands> Panel<H> {
             .iter()
             .map(|it| message_row(it.row(true)))
             .collect();
-        if *self.alarm.durable() != self.saved.alarm || *self.book.threads() != self.saved.threads {
-            self.saved.alarm = self.alarm.durable().clone();
-            self.saved.threads = self.book.threads().clone();
-            let text = serde_json::to_string(&self.saved)
+        let saved = self.saved.as_ref().is_some_and(|saved| {
+            saved.alarm == *self.alarm.durable() && saved.threads == *self.book.threads()
+        });
+        if !saved {
+            let state = SavedState {
+                alarm: self.alarm.durable().clone(),
+                threads: self.book.threads().clone(),
+            };
+            let text = serde_json::to_string(&state)
                 .expect("the state is made of maps with text keys, numbers and text");
             batch.state = Some(text);
+            self.saved = Some(state);
         }
         if !batch.is_empty() || !records.is_empty() || reply.is_some() {
             self.hands.hand_over(Handover {

@@ -1,5 +1,6 @@
 //! The outbox's phone rows: the ladder's steps, and what comes back from the provider.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::queue::Outbox;
@@ -10,6 +11,10 @@ use crate::notify::{CallSid, CallStatus, Failure, PlaceFailure, Progress};
 
 /// A call is looked up so long after its request got lost: the provider needs a moment to list it.
 const LOOK_UP_AFTER: Duration = Duration::from_secs(2);
+/// The panel says that nobody answered long before this: its mail is in the store's queue before the
+/// ladder's row is done with.
+const ANNOUNCED_FOR: Duration = Duration::from_secs(2);
+
 impl Outbox {
     /// Somebody acknowledged, or the reason to call is gone: nobody else is called, and the call
     /// under way ends.
@@ -310,30 +315,45 @@ impl Outbox {
         let Some(message) = self.message(id) else {
             return;
         };
-        let incident = message.incident;
         // They ask nobody to acknowledge.
         let about = &message.notice.about;
         let test = matches!(about, About::Test { .. } | About::Drill { .. });
+        let why = message.last_failure.clone();
+        let why = why.unwrap_or_else(|| "no call could be placed in time".into());
         match end {
             End::NobodyAnswered if test => {
                 self.settle(id, "tested", String::new(), now, changes);
             }
+            End::NobodyAnswered | End::GaveUp if !test && self.announce(id, now, changes) => {
+                if end == End::GaveUp {
+                    self.raise_given_up(&Recipient::Phone, &why, changes);
+                }
+            }
             End::NobodyAnswered => {
-                changes.events.push(Event::NobodyAnswered { incident });
                 self.settle(id, "nobody-answered", String::new(), now, changes);
             }
-            End::GaveUp => {
-                if !test {
-                    changes.events.push(Event::NobodyAnswered { incident });
-                }
-                let why = message.last_failure.take();
-                let why = why.unwrap_or_else(|| "no call could be placed in time".into());
-                self.give_up(id, why, now, changes);
-            }
+            End::GaveUp => self.give_up(id, why, now, changes),
             End::Acknowledged | End::Canceled => {
                 self.rows.remove(&id);
             }
         }
+    }
+
+    /// Tells the panel that nobody answered, once. The row stays until the panel's own words are
+    /// sure to be committed before its end: a kill in between tells the panel again.
+    fn announce(&mut self, id: u64, now: &Stamp, changes: &mut Changes) -> bool {
+        let Some(entry) = self.rows.get_mut(&id) else {
+            return false;
+        };
+        let first = !std::mem::replace(&mut entry.announced, true);
+        if first {
+            let message = Arc::make_mut(&mut entry.message);
+            message.next_at = now.boot + ANNOUNCED_FOR;
+            let incident = message.incident;
+            changes.events.push(Event::NobodyAnswered { incident });
+            changes.save(message, now);
+        }
+        first
     }
 }
 

@@ -83,8 +83,14 @@ impl Outbox {
         let Some(message) = self.message(id) else {
             return;
         };
-        let subject = trouble_subject(&message.to).to_owned();
-        let text = match &message.to {
+        let to = message.to.clone();
+        self.raise_given_up(&to, &why, changes);
+        self.settle(id, "given-up", why, now, changes);
+    }
+
+    pub(super) fn raise_given_up(&mut self, to: &Recipient, why: &str, changes: &mut Changes) {
+        let subject = trouble_subject(to).to_owned();
+        let text = match to {
             Recipient::Email { contact } => format!("a mail to {contact} was given up: {why}"),
             Recipient::Webhook { name } => {
                 format!("a message to the webhook {name} was given up: {why}")
@@ -92,7 +98,6 @@ impl Outbox {
             Recipient::Phone => format!("calling was given up: {why}"),
         };
         self.raise(TroubleCode::GivenUp, &subject, text, changes);
-        self.settle(id, "given-up", why, now, changes);
     }
 
     /// The configuration has no way to this recipient any more.

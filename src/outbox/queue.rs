@@ -30,6 +30,9 @@ pub(super) struct Entry {
     pub(super) busy: bool,
     /// Never tried: its row says "about to call", but this process knows that it has not.
     pub(super) fresh: bool,
+    /// The panel was told that nobody answered; the row waits until what it says of it is on its
+    /// way into the store.
+    pub(super) announced: bool,
 }
 
 /// Something to try now; report with [`Outbox::finished`].
@@ -272,6 +275,7 @@ impl Outbox {
             message: Arc::new(message),
             busy: false,
             fresh,
+            announced: false,
         };
         self.rows.insert(entry.message.id, entry);
     }

@@ -242,6 +242,41 @@ async fn a_ladder_that_can_place_no_call_gives_up_after_a_day_and_says_so() {
     assert_eq!(codes, [TroubleCode::Phone, TroubleCode::GivenUp]);
 }
 
+/// Found by thinking about the simulation's steps: the ladder's row was done with in one commit, and
+/// the panel's mail that says so was in another. A kill between the two, and nobody heard of it.
+#[tokio::test(start_paused = true)]
+async fn a_ladder_is_not_done_with_before_the_panel_has_said_that_nobody_answered() {
+    let mut world = World::new();
+    world.accept(&[call(BOOT, 1)], ZERO);
+    while world.waiting.borrow_and_update().count == 0 {
+        world.waiting.changed().await.unwrap();
+    }
+    let mut waiting = world.waiting.clone();
+    waiting
+        .wait_for(|waiting| waiting.count == 0)
+        .await
+        .unwrap();
+    let incident = Some(INCIDENT);
+    assert_eq!(last_event(&world), Some(Event::NobodyAnswered { incident }));
+
+    // What a kill at this moment leaves.
+    let row = {
+        let updates = world.ledger.updates.lock().unwrap();
+        let rows = updates.iter().flat_map(|update| &update.messages);
+        rows.last().unwrap().clone()
+    };
+    assert!(
+        row.waiting,
+        "nothing in the store would say that nobody answered"
+    );
+    let message = Message::from_body(&row.body).unwrap();
+    let mut restored = World::with(|outbox, now| outbox.restore([message], now));
+    restored.quiet(DAY).await;
+    let events: Vec<Event> = restored.letters.try_iter().map(|it| it.event).collect();
+    assert_eq!(events, [Event::NobodyAnswered { incident }]);
+    assert_eq!(restored.ledger.outcomes(), ["phone  nobody-answered"]);
+}
+
 fn lost() -> Answer<Result<CallSid, PlaceFailure>> {
     Answer::Now(Err(PlaceFailure::Uncertain {
         why: "timed out".into(),

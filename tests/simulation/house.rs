@@ -1,5 +1,7 @@
 //! The house that is watched, a little different in every seed.
 
+use std::time::Duration;
+
 use asfaleia::alarm::{Mode, SensorKind};
 use asfaleia::config::{self, Config, Depth};
 use fastrand::Rng;
@@ -46,7 +48,8 @@ pub(crate) fn is_instant(device: usize, mode: Mode) -> bool {
     }
 }
 
-pub(crate) fn configuration(rng: &mut Rng) -> Config {
+pub(crate) fn configuration(rng: &mut Rng, heartbeat: Duration) -> Config {
+    let silent_after = 2 * heartbeat.as_secs() + 20;
     let give_up = pick(rng, &["24h", "24h", "2h", "20m"]);
     let (exit, entry) = (pick(rng, &["0s", "30s"]), pick(rng, &["20s", "45s", "5s"]));
     let run_on = pick(rng, &["5m", "5m", "1m", "15m"]);
@@ -86,7 +89,7 @@ modes = ["away", "night"]
 name = "kitchen gas"
 kind = "gas"
 mqtt = {{ topic = "kitchen/gas" }}
-silent-after = "5m"
+silent-after = "{silent_after}s"
 warm-up = "{warm_up}"
 [[sensor]]
 name = "cellar gas"

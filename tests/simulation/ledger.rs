@@ -12,6 +12,7 @@ use crate::summary::Summary;
 
 /// A slow card is not waited for longer, and a timer wakes a millisecond late.
 const COMMIT_MAY_TAKE: Duration = Duration::from_millis(19);
+const JUST_NOW: Duration = Duration::from_secs(3);
 const AT_THE_LATEST: Duration = Duration::from_millis(22);
 
 #[derive(Default)]
@@ -27,6 +28,8 @@ pub(crate) struct Ledger {
     /// The `Message-ID` of each number.
     ids: BTreeMap<u64, String>,
     standing: BTreeSet<(TroubleCode, String)>,
+    /// When troubles were over.
+    over: BTreeMap<(TroubleCode, String), Duration>,
     /// Troubles that the panel has to know of by its next rest.
     expected: Vec<(TroubleCode, String)>,
     mode: Option<Mode>,
@@ -36,6 +39,8 @@ pub(crate) struct Ledger {
     committed: u64,
     card_fails: bool,
     life: u32,
+    /// Only what goes on is kept.
+    forgetful: bool,
     pub(crate) summary: Summary,
     violations: Vec<String>,
 }
@@ -90,7 +95,9 @@ impl Ledger {
                     self.standing.insert((*code, subject.clone()));
                 }
                 Record::TroubleCleared { code, subject } => {
-                    self.standing.remove(&(*code, subject.clone()));
+                    let trouble = (*code, subject.clone());
+                    self.standing.remove(&trouble);
+                    self.over.insert(trouble, at);
                 }
                 _ => {}
             }
@@ -308,6 +315,9 @@ impl Ledger {
     /// The process starts again at `born`, having died at `died`, and finds this on the card.
     /// `torn`: it died while all that was handed over was being written.
     pub(crate) fn reopened(&mut self, found: &Image, died: Duration, torn: bool) {
+        if self.forgetful {
+            return;
+        }
         let mut prefixes = vec![0];
         prefixes.append(&mut self.denied);
         if torn {
@@ -421,12 +431,24 @@ impl Ledger {
         states.next().map(read_state).or_else(|| self.state())
     }
 
+    /// In a long run without kills the book must not grow itself: what is over is closed.
+    pub(crate) fn forget(&mut self) {
+        self.forgetful = true;
+        self.told.retain(|_, told| told.settled.is_none());
+        let told = &self.told;
+        self.ids.retain(|_, id| told.contains_key(id));
+        self.card.messages.retain(|_, (waits, _)| *waits);
+        self.card.incidents.clear();
+    }
+
     // ---- at rest, and in the end ------------------------------------------------------------
 
     /// The panel has read all its letters: it knows of what was given up.
-    pub(crate) fn at_rest(&mut self) {
+    pub(crate) fn at_rest(&mut self, now: Duration) {
         for trouble in std::mem::take(&mut self.expected) {
-            if !self.standing.contains(&trouble) {
+            // Another message may have arrived on this path in the same moment.
+            let over = (self.over.get(&trouble)).is_some_and(|at| now <= *at + JUST_NOW);
+            if !self.standing.contains(&trouble) && !over {
                 let (code, subject) = trouble;
                 self.violation(format!(
                     "a message was given up, and there is no trouble {} of {subject:?}",

@@ -36,7 +36,7 @@ use crate::house::{DEVICES, is_instant};
 use crate::ledger::siren_sounds;
 use crate::outside::{Camera, Faults};
 use crate::people::People;
-use crate::plan::{HEARTBEAT, Happening, SIGN_OF_LIFE};
+use crate::plan::{Happening, SIGN_OF_LIFE};
 use crate::witness::{Witness, WitnessedJournal};
 use crate::world::World;
 
@@ -293,7 +293,8 @@ impl<'w> Life<'w> {
                 }
                 continue;
             }
-            self.world.outside.things().ledger.at_rest();
+            let now = self.clock.now();
+            self.world.outside.things().ledger.at_rest(now);
             let next = [
                 self.panel.deadline().map(|at| self.clock.true_time(at)),
                 self.commit.map(|(at, _)| at),
@@ -573,7 +574,7 @@ impl<'w> Life<'w> {
                 self.reports(device, false);
                 self.world
                     .plan
-                    .add(now + HEARTBEAT, Happening::Heartbeat(device));
+                    .add(now + self.world.heartbeat, Happening::Heartbeat(device));
             }
             Happening::Found(device, of) if of == life => self.reports(device, true),
             Happening::Found(..) => {}
@@ -712,6 +713,7 @@ impl<'w> Life<'w> {
         let waiting = self.waiting.borrow().count as usize;
         growth.days.push([state, waiting, self.handle.waiting()]);
         growth.resident.push(resident());
+        self.world.outside.things().ledger.forget();
     }
 
     // ---- the end ----------------------------------------------------------------------------

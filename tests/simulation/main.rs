@@ -26,7 +26,9 @@ use summary::Summary;
 use world::{Played, World};
 
 fn a_bad_day(seed: u64, aloud: bool) -> Played {
-    World::new(seed, aloud, Plan::bad_day).play().0
+    World::new(seed, aloud, plan::HEARTBEAT, Plan::bad_day)
+        .play()
+        .0
 }
 
 /// Past the test's capture.
@@ -105,7 +107,7 @@ fn memory_stays_flat_over_a_year() {
 #[test]
 #[ignore = "memory_stays_flat_over_a_year starts it"]
 fn a_quiet_year() {
-    let mut world = World::new(1, false, |rng| Plan::quiet_days(365, rng));
+    let mut world = World::new(1, false, plan::SELDOM, |rng| Plan::quiet_days(365, rng));
     world.growth = Some(life::Growth::default());
     let (played, growth) = world.play();
     let growth = growth.unwrap();

@@ -18,7 +18,7 @@ use crate::outside::{Fate, Outside, Refused, Server};
 
 /// The program's own limit for a request that is not answered.
 const PATIENCE: Duration = Duration::from_secs(30);
-const RINGS: Duration = Duration::from_secs(30);
+const RINGS: Duration = Duration::from_secs(12);
 const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 
 /// A call as the telephone service knows it.

@@ -10,8 +10,10 @@ use crate::house::{BUTTON, CELLAR, DEVICES, DOOR, GARAGE, HALL, KITCHEN, WINDOW,
 use crate::outside::Faults;
 
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
-/// Every half of `silent-after`, less a little.
-pub(crate) const HEARTBEAT: Duration = Duration::from_secs(140);
+/// On a bad day: seldom, as each is a step in which nothing happens.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(290);
+/// In a quiet year.
+pub(crate) const SELDOM: Duration = Duration::from_secs(3_000);
 pub(crate) const SIGN_OF_LIFE: Duration = Duration::from_secs(600);
 
 #[derive(Debug, Clone, PartialEq)]

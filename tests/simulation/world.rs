@@ -35,6 +35,7 @@ pub(crate) struct World {
     pub(crate) rng: Rng,
     pub(crate) outside: Outside,
     pub(crate) plan: Plan,
+    pub(crate) heartbeat: Duration,
     pub(crate) sensors: Vec<Sensor>,
     pub(crate) gas: GasWatch,
     /// True time.
@@ -65,15 +66,21 @@ pub(crate) struct Sensor {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, aloud: bool, plan: impl FnOnce(&mut Rng) -> Plan) -> World {
+    pub(crate) fn new(
+        seed: u64,
+        aloud: bool,
+        heartbeat: Duration,
+        plan: impl FnOnce(&mut Rng) -> Plan,
+    ) -> World {
         let mut rng = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-        let config = Arc::new(configuration(&mut rng));
+        let config = Arc::new(configuration(&mut rng, heartbeat));
         let run_on = (config.exhaust.as_ref()).map_or(Duration::ZERO, |exhaust| exhaust.run_on);
         let plan = plan(&mut rng);
         World {
             config,
             outside: Outside::new(rng.fork(), Log::new(aloud)),
             plan,
+            heartbeat,
             rng,
             sensors: vec![Sensor::default(); DEVICES.len()],
             gas: GasWatch::new(run_on),
