@@ -4,8 +4,9 @@ import datetime
 import re
 import statistics
 
-from guest import Failed, until
-from house import BEAM, BUZZER, EXHAUST, LEFT, PIR, RIGHT, colour_bars, photo
+from guest import BEAM, BUZZER, EXHAUST, LEFT, PIR, RIGHT, Failed, until
+from house import colour_bars, photo
+from package import files
 
 ALARM = [200, 200, 200, 200, 200, 600]  # milliseconds of the buzzer's rhythm, on and off
 SOON = 2.0  # seconds from a wire to mail and call
@@ -19,6 +20,7 @@ def installed(house):
     """Point 1."""
     machine = house.machine
     machine.sh("mkdir -p /payload && mount -o ro /dev/vdb /payload")
+    house.before = files(machine)
     machine.sh("dpkg -i /payload/asfaleia.deb", 240)
     machine.sh("""
         install -m 644 /payload/ca.pem /etc/asfaleia/ca.pem
@@ -159,7 +161,7 @@ def gas(house):
     # Everything slow hangs, and is being waited for: an intrusion asks for photos, mail and call.
     house.mail.hang()
     house.telephone.hang()
-    machine.sh("v4l2-ctl -c percentage_of_dropped_buffers=100")
+    machine.sh("/opt/hardware/wires lose 100")
     began = machine.pull(True, PIR)
     machine.until_line(BUZZER, 1, began)
     wrote = house.node.say(True)
@@ -173,7 +175,7 @@ def gas(house):
         raise Failed(f"the fan ran on for {off - cleared:.1f} s, not {RUN_ON:g}")
     for peer in (house.mail, house.telephone):
         peer.go_on()
-    machine.sh("v4l2-ctl -c percentage_of_dropped_buffers=0")
+    machine.sh("/opt/hardware/wires lose 0")
     house.mail.first(lambda it: "gas" in it["subject"], wrote, 120, "the mail about gas")
     said = (f"fan on {1000 * (on - wrote):.0f} ms after the line while mail, telephone and camera "
             f"hang, off {off - cleared:.1f} s after it cleared")
@@ -214,10 +216,10 @@ def camera_fails(house):
     machine.sh("modprobe vivid && udevadm settle")
     camera_well(house)
     house.calm()
-    machine.sh("v4l2-ctl -c percentage_of_dropped_buffers=100")
+    machine.sh("/opt/hardware/wires lose 100")
     stalled = without_photo(house)
     machine.pull(False, PIR)
-    machine.sh("v4l2-ctl -c percentage_of_dropped_buffers=0")
+    machine.sh("/opt/hardware/wires lose 0")
     camera_well(house)
     return f"mail without photo: {gone} (unloaded), {stalled} (stalled); trouble raised and cleared"
 

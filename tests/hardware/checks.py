@@ -12,6 +12,7 @@ import time
 import traceback
 
 import alarms
+import package
 import power
 from guest import Failed
 from house import House
@@ -33,6 +34,7 @@ def main():
         (5, "a broken camera", alarms.camera_fails),
         (6, "power cuts", lambda house: power.cuts(house, given.full, given.seed)),
         (7, "killed and frozen", power.killed_and_frozen),
+        (9, "upgraded and purged", package.upgraded_and_purged),
     ]
     if not given.full:
         points = [point for point in points if point[0] <= 6]

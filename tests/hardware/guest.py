@@ -9,6 +9,8 @@ import subprocess
 import threading
 import time
 
+# The wires of house.toml.
+PIR, BEAM, DOOR, LEFT, RIGHT, BUZZER, EXHAUST = 18, 23, 24, 22, 27, 17, 4
 BOOT_LIMIT = 150  # seconds; an idle machine needs 17
 
 

@@ -3,16 +3,18 @@
 import base64
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import threading
 import time
 
-from guest import Failed, Process, amd64, connect, until
+from guest import (
+    BEAM, BUZZER, DOOR, EXHAUST, LEFT, PIR, RIGHT, Failed, Process, amd64, connect, until)
+from package import next_version
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PIR, BEAM, DOOR, LEFT, RIGHT, BUZZER, EXHAUST = 18, 23, 24, 22, 27, 17, 4
 
 
 class Peer:
@@ -187,8 +189,7 @@ class House:
             peer.go_on()
         machine = self.machine
         machine.network(True)
-        machine.sh("modprobe vivid; udevadm settle; "
-                   "v4l2-ctl -c percentage_of_dropped_buffers=0 >/dev/null", may_fail=True)
+        machine.sh("modprobe vivid; udevadm settle; /opt/hardware/wires lose 0", may_fail=True)
         machine.pull(False, PIR, DOOR, LEFT, RIGHT)
         machine.pull(True, BEAM)
         self.node.plug()
@@ -263,8 +264,9 @@ def pack(folder, package, configuration):
     """The guest's second disk: the package, the configuration, the authority."""
     source, image = f"{folder}/payload", f"{folder}/payload.img"
     os.makedirs(source)
-    for name, what in (("asfaleia.deb", package), ("ca.pem", f"{folder}/ca.pem")):
-        subprocess.run(["cp", what, f"{source}/{name}"], check=True)
+    shutil.copy(package, f"{source}/asfaleia.deb")
+    shutil.copy(f"{folder}/ca.pem", source)
+    next_version(package, f"{folder}/next", f"{source}/next.deb")
     with open(f"{source}/asfaleia.toml", "w") as file:
         file.write(configuration)
     subprocess.run(["mke2fs", "-q", "-t", "ext4", "-d", source, image, "64M"],

@@ -7,8 +7,7 @@ import random
 import sqlite3
 import time
 
-from guest import Failed, until
-from house import BEAM, BUZZER, DOOR, EXHAUST, PIR
+from guest import BEAM, BUZZER, DOOR, EXHAUST, PIR, Failed, until
 
 STORE = "/var/lib/asfaleia/asfaleia.db"
 WATCHDOG = 30  # seconds, as in the unit

@@ -1,16 +1,20 @@
-/* Drives and watches the lines of a gpio-sim chip inside the guest, to the millisecond.
+/* Drives and watches the lines of a gpio-sim chip inside the guest, to the millisecond; and stalls its
+ * webcam, vivid.
  *
  *   wires watch LINE...                 prints "NANOSECONDS LINE VALUE" now and at every change
  *   wires pulse COUNT ON OFF LINE...    pulls all the lines up together for ON ms, then down for
  *                                       OFF ms, COUNT times; prints when it pulled up
+ *   wires lose PERCENT                  /dev/video0 loses so many of its frames; 100 is a stall
  *
  * LINE is the folder of a line in sysfs. Times are CLOCK_BOOTTIME, the clock that asfaleia runs on.
  * A compiled program, because a shell that polls takes a whole emulated processor. */
 
 #include <fcntl.h>
+#include <linux/videodev2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -90,12 +94,25 @@ static int pulse(int pulses, int on, int off, int count, char **folders)
     return 0;
 }
 
+static int lose(int percent)
+{
+    /* vivid's control percentage_of_dropped_buffers (VIVID_CID_PERCENTAGE_DROPPED) */
+    struct v4l2_control control = { .id = 0x00f0f040, .value = percent };
+    if (ioctl(open("/dev/video0", O_RDWR), VIDIOC_S_CTRL, &control) != 0) {
+        perror("/dev/video0");
+        return 1;
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 2 && argc - 2 <= LINES && strcmp(argv[1], "watch") == 0)
         return watch(argc - 2, argv + 2);
     if (argc > 5 && argc - 5 <= LINES && strcmp(argv[1], "pulse") == 0)
         return pulse(atoi(argv[2]), atoi(argv[3]), atoi(argv[4]), argc - 5, argv + 5);
-    fprintf(stderr, "usage: wires watch LINE... | wires pulse COUNT ON OFF LINE...\n");
+    if (argc == 3 && strcmp(argv[1], "lose") == 0)
+        return lose(atoi(argv[2]));
+    fprintf(stderr, "usage: wires watch LINE... | pulse COUNT ON OFF LINE... | lose PERCENT\n");
     return 64;
 }
