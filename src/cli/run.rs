@@ -13,7 +13,7 @@ use crate::alarm::Durable;
 use crate::clock::SystemClock;
 use crate::config::{self, GpioBackend, Source};
 use crate::daemon::{self, Devices, Plan};
-use crate::gpio::KeptLines;
+use crate::gpio::{GpioError, KeptLines};
 use crate::simulator::SimulatedDevices;
 use crate::store::StoreOptions;
 use crate::supervisor::systemd;
@@ -78,7 +78,14 @@ pub(super) fn run(places: &Places, args: RunArgs) -> Result {
             systemd::ready("watching");
         })
         .await
-        .map_err(|error| Failed::new(Exit::Software, format!("{error:#}")))
+        .map_err(|error| {
+            // Another try with this file would end in the same way.
+            let exit = match error.downcast_ref() {
+                Some(GpioError::NotHere(_)) => Exit::Config,
+                Some(_) | None => Exit::Software,
+            };
+            Failed::new(exit, format!("{error:#}"))
+        })
     });
     service::shut_down(runtime);
     ended

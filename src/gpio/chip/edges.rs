@@ -15,9 +15,9 @@ use tracing::{info, warn};
 
 use super::find::{self, Place};
 use crate::alarm::BootTime;
-use crate::clock::{SharedClock, monotonic_nanos};
+use crate::clock::SharedClock;
 use crate::config::{Active, Bias, InputLine};
-use crate::gpio::{Edge, GpioError, Signal, Sink, Watch};
+use crate::gpio::{Edge, GpioError, Signal, Sink, Watch, moment};
 
 /// A chip that went away is looked for so often.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -225,7 +225,11 @@ impl Claimed<'_> {
         let missed = self.next_edge.is_some_and(|next| next != event.seqno);
         self.next_edge = Some(event.seqno.wrapping_add(1));
         let active = event.kind == EdgeKind::Rising;
-        self.change(event.offset, active, self.moment(event.timestamp_ns));
+        self.change(
+            event.offset,
+            active,
+            moment(&self.watcher.clock, event.timestamp_ns),
+        );
         if missed {
             warn!("edges were missed; the levels are read again");
             let now = self.watcher.clock.boot();
@@ -251,13 +255,6 @@ impl Claimed<'_> {
             .iter()
             .map(|line| (line.offset, line.value == Value::Active))
             .collect())
-    }
-
-    /// The kernel's stamp, which is monotonic time, on the boot clock.
-    fn moment(&self, monotonic: u64) -> BootTime {
-        let ago = monotonic_nanos().saturating_sub(monotonic);
-        let now = self.watcher.clock.boot();
-        BootTime::from_nanos(now.as_nanos().saturating_sub(ago))
     }
 
     fn edge(&self, offset: Offset, active: bool, at: BootTime) -> Edge {
