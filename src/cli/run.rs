@@ -33,8 +33,11 @@ pub(super) fn run(places: &Places, args: RunArgs) -> Result {
     let kept_lines = KeptLines::from_systemd();
     let clock = SystemClock::shared();
     let file = places.config();
-    let chosen =
-        daemon::choose(&file, &clock).map_err(|rejected| Failed::new(Exit::Config, rejected))?;
+    let chosen = daemon::choose(&file, &clock).map_err(|rejected| {
+        let waits = "nothing is watched until it passes `asfaleia check`; \
+                     the installed service starts by itself when the file is saved";
+        Failed::new(Exit::Config, format!("{rejected}; {waits}"))
+    })?;
     let not_built = config::not_built_yet(&chosen.loaded.config);
     if !not_built.is_empty() {
         return Err(Failed::new(

@@ -183,6 +183,7 @@ fn a_first_file_that_does_not_pass_ends_the_service_with_78_and_the_place() {
     let (code, out, err) = outcome(home.command());
     assert_eq!((code, out.as_str()), (78, ""));
     assert!(err.contains("asfaleia.toml:9:15"), "{err}");
+    assert!(err.contains("nothing is watched until"), "{err}");
     assert!(!home.store().exists(), "nothing was begun");
 }
 
