@@ -121,8 +121,9 @@ impl<H: Hands> Panel<H> {
         }
     }
 
-    /// Takes letters in order until `stopped` says so, or nobody can write any more. The outputs
-    /// stay as they are: a running fan runs on.
+    /// Takes letters in order until `stopped` says so, or nobody can write any more. What was in
+    /// the queue at the stop is still taken, up to 4,096 letters: an alarm that was on its way is
+    /// committed. The outputs stay as they are: a running fan runs on.
     pub fn run(&mut self, letters: &Receiver<Letter>, stopped: impl Fn() -> bool) {
         while !stopped() {
             let letter = match self.deadline() {
@@ -137,6 +138,9 @@ impl<H: Hands> Panel<H> {
                 Err(RecvTimeoutError::Timeout) => self.tick(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+        }
+        for letter in letters.try_iter().take(LAST_LETTERS) {
+            self.turn(letter);
         }
     }
 
@@ -374,6 +378,8 @@ impl<H: Hands> Panel<H> {
     }
 }
 
+/// At the stop; a turn takes microseconds, and the stop waits 2 s for the panel.
+const LAST_LETTERS: usize = 4_096;
 /// A fan that cannot be switched is tried again and again: gas does not wait.
 const FAN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// `recv_timeout` counts on a clock that stands still while the machine sleeps.

@@ -259,6 +259,38 @@ fn counting(opened: Arc<AtomicU32>, pictures: Arc<AtomicU32>) -> Open {
     })
 }
 
+/// Fails once, as a driver with a mistake in it does.
+struct Panicking(Arc<AtomicU32>, Counting);
+
+impl Device for Panicking {
+    fn frame(&mut self, patience: Duration) -> Result<Frame, CameraError> {
+        assert!(
+            self.0.fetch_add(1, Ordering::SeqCst) > 0,
+            "the driver's mistake"
+        );
+        self.1.frame(patience)
+    }
+}
+
+#[test]
+fn a_driver_that_panics_costs_one_photo_and_the_next_is_taken() {
+    let frames = Arc::<AtomicU32>::default();
+    let open: Open = Box::new(move || {
+        let counting = Counting {
+            clock: SystemClock::shared(),
+            pictures: Arc::default(),
+        };
+        Ok(Box::new(Panicking(frames.clone(), counting)))
+    });
+    let house = House::with_device(Timing::default(), open);
+    house.take(1);
+    let why = house.failure();
+    assert!(why.contains("driver failed"), "{why}");
+    house.take(1);
+    assert!(matches!(house.next(), Event::TroubleCleared { .. }));
+    assert_eq!(house.photo().0, PhotoId(1));
+}
+
 #[test]
 fn a_second_incident_does_not_wait_for_the_first_ones_burst() {
     let opened = Arc::new(AtomicU32::new(0));

@@ -269,6 +269,10 @@ pub enum TroubleCode {
     StateLost,
     /// A part of the program failed and was restarted.
     TaskFailed,
+    /// A part of the program does not turn.
+    TaskHangs,
+    /// The socket or the web's port could not be opened.
+    Web,
     /// A bounded queue was full and something was dropped.
     QueueFull,
     /// Simulated devices in a real service.
@@ -305,6 +309,8 @@ impl TroubleCode {
             Self::NeverArmed => "never-armed",
             Self::StateLost => "state-lost",
             Self::TaskFailed => "task-failed",
+            Self::TaskHangs => "task-hangs",
+            Self::Web => "web",
             Self::QueueFull => "queue-full",
             Self::Simulated => "simulated",
             Self::ExhaustLong => "exhaust-long",

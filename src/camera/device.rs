@@ -54,6 +54,9 @@ pub enum CameraError {
     /// No device.
     #[error("the camera is gone: check its cable")]
     Gone,
+    /// A mistake in the device's driver.
+    #[error("the camera's driver failed: the log says where; report it")]
+    Panicked,
     /// A device that gives nothing.
     #[error("the camera gave no picture within {after:.1?}: check it, or restart it")]
     TimedOut {

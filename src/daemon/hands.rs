@@ -20,22 +20,31 @@ use super::shown::Shown;
 const ANSWER_AFTER: Duration = Duration::from_millis(20);
 
 /// What the panel's thread holds of the rest of the program.
-pub(super) struct Executor {
-    pub(super) journal: Journal,
-    pub(super) outbox: mpsc::UnboundedSender<outbox::Command>,
-    pub(super) camera: CameraSlot,
-    pub(super) shelf: PhotoShelf,
-    pub(super) status: watch::Sender<Arc<Status>>,
-    pub(super) shown: Arc<Shown>,
-    pub(super) last_photo: watch::Sender<Option<PhotoId>>,
-    pub(super) changes: ChangeSlot,
-    pub(super) runtime: Handle,
+pub struct Executor {
+    /// Where everything is written down.
+    pub journal: Journal,
+    /// Where messages go.
+    pub outbox: mpsc::UnboundedSender<outbox::Command>,
+    /// Takes photos.
+    pub camera: CameraSlot,
+    /// Photos that were taken.
+    pub shelf: PhotoShelf,
+    /// The panel as it is.
+    pub status: watch::Sender<Arc<Status>>,
+    /// What others see of the program.
+    pub shown: Arc<Shown>,
+    /// The last photo of an incident.
+    pub last_photo: watch::Sender<Option<PhotoId>>,
+    /// What a reload has ready.
+    pub changes: ChangeSlot,
+    /// Answers wait on it.
+    pub runtime: Handle,
 }
 
 /// The camera in use; a reload may put another one in.
-pub(super) type CameraSlot = Arc<Mutex<Option<CameraHandle>>>;
+pub type CameraSlot = Arc<Mutex<Option<CameraHandle>>>;
 /// What a reload has ready for the panel.
-pub(super) type ChangeSlot = Arc<Mutex<Option<Reconfigured>>>;
+pub type ChangeSlot = Arc<Mutex<Option<Reconfigured>>>;
 
 impl Executor {
     fn camera(&self) -> Option<CameraHandle> {

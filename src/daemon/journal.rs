@@ -22,13 +22,13 @@ const SHOWN_AFTER: Duration = Duration::from_secs(2);
 const LIVE_EVENTS: usize = 1_024;
 
 /// Resolves when a batch is on the disk (`true`), or it is clear that it is not yet.
-pub(super) type Committed = Shared<BoxFuture<'static, bool>>;
+pub type Committed = Shared<BoxFuture<'static, bool>>;
 
 /// The one way into the store. Lines of history get their numbers here, under one lock with the
 /// queue into the store, so that whoever reads "after number N" misses none. Nothing slow ever
 /// happens under that lock.
 #[derive(Clone)]
-pub(super) struct Journal {
+pub struct Journal {
     inner: Arc<Mutex<Inner>>,
     clock: SharedClock,
     live: broadcast::Sender<Arc<Value>>,
@@ -45,11 +45,11 @@ struct Inner {
 type Written = (Vec<Arc<Value>>, Committed, Instant);
 
 /// When each path last delivered something.
-pub(super) type Proven = std::collections::BTreeMap<String, crate::clock::WallTime>;
+pub type Proven = std::collections::BTreeMap<String, crate::clock::WallTime>;
 
 impl Journal {
     /// Also returns the task that feeds the live stream.
-    pub(super) fn new(
+    pub fn new(
         store: StoreHandle,
         next: EventId,
         clock: SharedClock,
@@ -79,11 +79,7 @@ impl Journal {
 
     /// Commits the batch with these lines of history, whether or not somebody waits for it. Never
     /// waits itself.
-    pub(super) fn write(
-        &self,
-        mut batch: Batch,
-        records: Vec<(Option<IncidentId>, Record)>,
-    ) -> Committed {
+    pub fn write(&self, mut batch: Batch, records: Vec<(Option<IncidentId>, Record)>) -> Committed {
         // Numbers are never half given out: what a panicking thread left is right.
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let at = batch.at.clone();
@@ -124,7 +120,7 @@ impl Journal {
     }
 
     /// Notes that we are alive.
-    pub(super) fn sign_of_life(&self) {
+    pub fn sign_of_life(&self) {
         let mut batch = Batch::new(Stamp::now(&*self.clock));
         batch.sign_of_life = true;
         drop(self.write(batch, Vec::new()));

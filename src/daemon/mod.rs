@@ -6,11 +6,13 @@ mod devices;
 mod hands;
 mod health;
 mod journal;
+mod machine;
 mod people;
 mod reload;
 mod restore;
 mod shown;
 mod sources;
+mod standing;
 mod upkeep;
 
 use std::net::TcpListener;
@@ -24,6 +26,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 pub use configuration::{Chosen, choose};
+// What the simulation of tests/simulation wires up as `run` does, and turns by itself.
+pub use hands::{CameraSlot, ChangeSlot, Executor};
+pub use health::store_health;
+pub use journal::{Committed, Journal, Proven};
+pub use restore::{Restored, restore};
+pub use shown::{Composer, Shown};
 pub use sources::SharedSensors;
 
 use crate::actuators::Outputs;
@@ -37,17 +45,15 @@ use crate::panel::{Lines, Panel};
 use crate::sensors::Errors;
 use crate::sensors::port::Ports;
 use crate::store::{History, StoreActor, StoreOptions};
-use crate::supervisor::{Supervisor, systemd};
+use crate::supervisor::{Pulses, Supervisor, systemd};
 use crate::web::{self, House, NoTokens, ServiceKind, Sim};
 
 use devices::{Cameras, buzzer, exhaust, or_trouble};
-use hands::Executor;
-use health::{start_troubles, store_health};
-use journal::Journal;
+use health::{raised, start_troubles};
+use machine::{Machine, Watchman};
 use people::People;
 use reload::Reloader;
-use restore::restore;
-use shown::{Composer, ShownHistory, ShownOutputs};
+use shown::{ShownHistory, ShownOutputs};
 use sources::{Sources, Wiring};
 use upkeep::Upkeep;
 
@@ -66,6 +72,8 @@ pub struct Plan {
     pub socket: Option<web::Socket>,
     /// Where the API listens on TCP, bound already.
     pub listener: Option<TcpListener>,
+    /// Of these two what could not be opened, and why: each is the trouble `web`.
+    pub unopened: Vec<(String, String)>,
     /// Devices that are simulated.
     pub devices: Devices,
     /// What the panel is where nothing was saved.
@@ -115,6 +123,7 @@ pub async fn run(
         kind,
         socket,
         listener,
+        unopened,
         devices,
         first_state,
         store,
@@ -124,7 +133,8 @@ pub async fn run(
     let (inbox, letters) = Inbox::new(clock.clone());
     // Its tasks end after the panel: `stop` asks for the end, `ending` carries it out.
     let ending = CancellationToken::new();
-    let mut supervisor = Supervisor::new(inbox.clone(), ending.clone());
+    let pulses = Pulses::new(inbox.clone());
+    let mut supervisor = Supervisor::new(inbox.clone(), pulses.clone(), ending.clone());
 
     // What was.
     let opened = chosen.opened;
@@ -135,7 +145,7 @@ pub async fn run(
         .context("starting the store's thread")?;
     let (proven, proven_now) = watch::channel(restored.proven);
     let (journal, feed) = Journal::new(actor.handle(), opened.next.event, clock.clone(), proven);
-    let mut feed = tokio::spawn(feed);
+    let mut feed = tokio::spawn(pulses.task("stream", feed));
 
     // People.
     let channels = Channels::from(&*config);
@@ -146,16 +156,14 @@ pub async fn run(
     let people = Arc::new(People::new(&config, shelf.clone(), &inbox));
     let (to_outbox, outbox_commands) = mpsc::unbounded_channel();
     let (waiting, waiting_now) = watch::channel(outbox.waiting());
-    let mut outbox = tokio::spawn(crate::outbox::run(
-        outbox,
-        outbox_commands,
-        Parts {
-            paths: people.clone(),
-            store: Arc::new(journal.clone()),
-            inbox: inbox.clone(),
-            waiting,
-        },
-    ));
+    let outbox_parts = Parts {
+        paths: people.clone(),
+        store: Arc::new(journal.clone()),
+        inbox: inbox.clone(),
+        waiting,
+    };
+    let outbox = crate::outbox::run(outbox, outbox_commands, outbox_parts);
+    let mut outbox = tokio::spawn(pulses.task("outbox", outbox));
 
     // Devices.
     let simulated_board = (config.gpio.backend == crate::config::GpioBackend::Simulated)
@@ -245,10 +253,13 @@ pub async fn run(
         })
         .context("starting the panel's thread")?;
 
+    let _watched = health::watched(&pulses, &inbox, &actor.handle(), &camera_slot);
+
     // Sensors.
     let simulated = SharedSensors::new(&config, simulated_board.as_ref(), inbox.clone());
     let wiring = Wiring {
         inbox: inbox.clone(),
+        pulses: pulses.clone(),
         errors: errors.clone(),
         ports: devices.ports,
         board,
@@ -260,9 +271,12 @@ pub async fn run(
     };
     let sources = Sources::start(&config, &wiring, &mut supervisor);
     start_troubles(&inbox, &config, kind, failing, chosen.rejected.as_ref());
+    for (way, why) in unopened {
+        inbox.send(raised(TroubleCode::Web, &way, why));
+    }
 
     // What others see.
-    let mut composing = tokio::spawn(shown.follow());
+    let mut composing = tokio::spawn(pulses.task("status", shown.follow()));
     let (config_tx, config_now) = watch::channel(config.clone());
     let reloader = Reloader::new(reload::Parts {
         file,
@@ -299,7 +313,8 @@ pub async fn run(
     let listener = listener
         .map(tokio::net::TcpListener::from_std)
         .transpose()?;
-    let mut serving = tokio::spawn(web::serve(house, listener, socket, ending.clone()));
+    let serving = web::serve(house, listener, socket, ending.clone());
+    let mut serving = tokio::spawn(pulses.task("web", serving));
 
     // Kept, for the day on which the file does not pass.
     if chosen.rejected.is_none() && restored.config.as_ref() != Some(&chosen.loaded.text) {
@@ -320,11 +335,21 @@ pub async fn run(
         })
         .await;
     reloader
-        .spawn("watchdog", {
-            let inbox = inbox.clone();
-            move || systemd::watchdog(inbox.clone())
-        })
+        .spawn("watchdog", move || systemd::watchdog(pulses.clone()))
         .await;
+    if kind == ServiceKind::Run {
+        let watchman = Watchman {
+            machine: Machine {
+                root: "/".into(),
+                store: store_dir,
+            },
+            store: actor.handle(),
+            config: config_now,
+            inbox: inbox.clone(),
+        };
+        let watch = move || watchman.clone().run();
+        reloader.spawn("machine", watch).await;
+    }
     reloader.watch_file().await;
 
     // What owns state cannot be started again by itself: the process ends, and comes back as it

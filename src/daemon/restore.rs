@@ -13,14 +13,20 @@ use crate::panel::SavedState;
 use crate::store::{Found, Saved};
 
 /// What an earlier run left.
-pub(super) struct Restored {
-    pub(super) state: SavedState,
-    pub(super) messages: Vec<Message>,
-    pub(super) proven: Proven,
-    pub(super) config: Option<String>,
+pub struct Restored {
+    /// What the panel goes on from.
+    pub state: SavedState,
+    /// Messages that wait.
+    pub messages: Vec<Message>,
+    /// When each path last delivered something.
+    pub proven: Proven,
+    /// The last configuration that passed.
+    pub config: Option<String>,
 }
 
-pub(super) fn restore(
+/// What the run begins with, and its first event. `first_state` is the panel's where nothing was
+/// saved.
+pub fn restore(
     found: Found,
     config: &Config,
     now: &Stamp,
@@ -55,6 +61,7 @@ pub(super) fn restore(
         Found::Restored(saved) => {
             let Saved {
                 state,
+                outdated,
                 saved_at,
                 last_life,
                 config,
@@ -64,6 +71,13 @@ pub(super) fn restore(
             started.new_boot = saved_at.boot_id != now.boot_id;
             started.gap = gap(&last_life, now);
             match serde_json::from_str::<SavedState>(&state) {
+                Ok(_) if outdated => {
+                    warn!(
+                        "the store has lost that the panel was armed, as a card does that claims to \
+                         have written and has not; the panel arms itself"
+                    );
+                    started.store = StoreFound::Unreadable;
+                }
                 Ok(mut state) => {
                     if started.new_boot {
                         state.alarm.rebase(saved_at.boot, now.boot);

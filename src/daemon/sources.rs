@@ -1,6 +1,7 @@
 //! Starts the sensors' drivers, and stops them for a new configuration.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -16,11 +17,12 @@ use crate::sensors::nodemcu::Node;
 use crate::sensors::port::Ports;
 use crate::sensors::simulated::{NoSuchSensor, SimulatedSensors};
 use crate::sensors::{self, Errors};
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Part, Pulses, Stakes, Supervisor, Watched};
 
 /// What the drivers of every configuration share.
 pub(super) struct Wiring {
     pub(super) inbox: Inbox,
+    pub(super) pulses: Pulses,
     pub(super) errors: Errors,
     pub(super) ports: Ports,
     pub(super) board: Arc<dyn Board>,
@@ -35,7 +37,7 @@ pub(super) struct Wiring {
 /// The drivers of one configuration; dropped, they stop.
 pub(super) struct Sources {
     stop: CancellationToken,
-    _wires: Option<Watch>,
+    _wires: Option<(Arc<Watch>, Watched)>,
     /// Closed when the broker has been told that we are offline.
     goodbye: mpsc::Receiver<()>,
 }
@@ -69,7 +71,7 @@ impl SharedSensors {
     }
 
     /// Makes one active for so long.
-    pub fn pulse(&self, name: &str, length: std::time::Duration) -> Result<(), NoSuchSensor> {
+    pub fn pulse(&self, name: &str, length: Duration) -> Result<(), NoSuchSensor> {
         self.current().pulse(name, length)
     }
 }
@@ -143,7 +145,7 @@ impl Sources {
         }
         Sources {
             stop,
-            _wires: wires,
+            _wires: wires.map(|wires| watched(wires, &wiring.pulses)),
             goodbye,
         }
     }
@@ -162,6 +164,26 @@ impl Sources {
             wiring.status.clone(),
         )?)
     }
+}
+
+/// A board tells a change within milliseconds.
+const WIRES_WITHIN: Duration = Duration::from_secs(5);
+
+/// Whoever watches the wires has to turn.
+fn watched(wires: Watch, pulses: &Pulses) -> (Arc<Watch>, Watched) {
+    let wires = Arc::new(wires);
+    let asked = Arc::downgrade(&wires);
+    let watched = pulses.watch(Part {
+        name: "gpio".to_owned(),
+        within: WIRES_WITHIN,
+        stakes: Stakes::Protection,
+        ask: Box::new(move |question| {
+            if let Some(wires) = asked.upgrade() {
+                wires.ask(question);
+            }
+        }),
+    });
+    (wires, watched)
 }
 
 /// The broker shows the last photo.

@@ -12,6 +12,7 @@ pub mod rpi;
 pub mod simulated;
 
 use embedded_hal::digital;
+use tokio::sync::oneshot;
 
 use crate::alarm::BootTime;
 use crate::clock::SharedClock;
@@ -79,15 +80,27 @@ pub type Sink = Box<dyn FnMut(Signal) + Send>;
 
 /// As long as it lives, the lines are watched.
 pub struct Watch {
-    _watching: Box<dyn Send>,
+    watching: Box<dyn Watching>,
+}
+
+/// A board's own end of a watch. Dropped, the watch ends.
+pub trait Watching: Send + Sync {
+    /// Passes the question on to the thread that watches, which answers it as soon as it turns.
+    /// Must not block.
+    fn ask(&self, question: oneshot::Sender<()>);
 }
 
 impl Watch {
     /// A watch that ends when `watching` is dropped.
-    pub(crate) fn new(watching: impl Send + 'static) -> Self {
+    pub fn new(watching: impl Watching + 'static) -> Self {
         Watch {
-            _watching: Box::new(watching),
+            watching: Box::new(watching),
         }
+    }
+
+    /// Whether its thread turns: it answers, or it does not.
+    pub fn ask(&self, question: oneshot::Sender<()>) {
+        self.watching.ask(question);
     }
 }
 

@@ -13,9 +13,12 @@ use std::time::{Duration, Instant};
 
 use rppal::gpio::{Event, Gpio, InputPin, Level, Mode, OutputPin as Register, Trigger};
 use rppal::system::DeviceInfo;
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 
-use super::{Board, Edge, GpioError, OutputPin, Signal, SimulatedBoard, Sink, Watch, moment};
+use super::{
+    Board, Edge, GpioError, OutputPin, Signal, SimulatedBoard, Sink, Watch, Watching, moment,
+};
 use crate::alarm::BootTime;
 use crate::clock::SharedClock;
 use crate::config::{Active, Bias, InputLine, Line, OutputLine};
@@ -156,12 +159,21 @@ enum Told {
     Edge(usize, Event),
     /// Nobody waits for a line's interrupts any more.
     Over,
+    /// Whether the watching thread turns.
+    Ask(oneshot::Sender<()>),
     /// Nobody wants the watch any more.
     End,
 }
 
 /// Ends the watching thread, and waits until its pins are free for the next one.
 struct End(Sender<Told>, Option<JoinHandle<()>>);
+
+impl Watching for End {
+    fn ask(&self, question: oneshot::Sender<()>) {
+        // With a thread that has ended the question is gone, which says so.
+        let _ = self.0.send(Told::Ask(question));
+    }
+}
 
 impl Drop for End {
     fn drop(&mut self) {
@@ -273,6 +285,10 @@ impl Watcher {
         loop {
             let (index, event) = match self.told.recv() {
                 Ok(Told::Edge(index, event)) => (index, event),
+                Ok(Told::Ask(question)) => {
+                    drop(question.send(()));
+                    continue;
+                }
                 Ok(Told::Over) => return false,
                 Ok(Told::End) | Err(mpsc::RecvError) => return true,
             };
@@ -302,6 +318,7 @@ impl Watcher {
                 .recv_timeout(until.saturating_duration_since(Instant::now()))
             {
                 Ok(Told::Edge(..) | Told::Over) => {}
+                Ok(Told::Ask(question)) => drop(question.send(())),
                 Ok(Told::End) | Err(RecvTimeoutError::Disconnected) => return true,
                 Err(RecvTimeoutError::Timeout) => return false,
             }

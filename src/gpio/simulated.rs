@@ -5,12 +5,14 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use tokio::sync::oneshot;
+
 use crate::alarm::BootTime;
 use crate::clock::{SharedClock, monotonic_nanos};
 use crate::config::{Active, InputLine, Line, OutputLine};
 
 use super::debounce::Debounced;
-use super::{Board, Edge, GpioError, OutputPin, Signal, Sink, Watch};
+use super::{Board, Edge, GpioError, OutputPin, Signal, Sink, Watch, Watching};
 
 /// The board. Clones are the same board.
 #[derive(Clone)]
@@ -44,6 +46,7 @@ enum Change {
         at: BootTime,
     },
     Gone,
+    Ask(oneshot::Sender<()>),
     End,
 }
 
@@ -151,6 +154,13 @@ impl OutputPin for SimulatedOutput {
 /// Ends the thread of a watch that nobody wants any more.
 struct Ends(Sender<Change>);
 
+impl Watching for Ends {
+    fn ask(&self, question: oneshot::Sender<()>) {
+        // With a thread that has ended the question is gone, which says so.
+        let _ = self.0.send(Change::Ask(question));
+    }
+}
+
 impl Drop for Ends {
     fn drop(&mut self) {
         // A thread that has ended already needs no telling.
@@ -178,7 +188,7 @@ fn watch(
         // What became stable before this change is told first, however late the thread wakes.
         let until = match &change {
             Ok(Change::Level { at, .. }) => *at,
-            Ok(Change::Gone | Change::End) | Err(_) => clock.boot(),
+            Ok(Change::Gone | Change::Ask(_) | Change::End) | Err(_) => clock.boot(),
         };
         for (input, debounced) in &mut inputs {
             if let Some((active, at)) = debounced.settle(until) {
@@ -201,6 +211,7 @@ fn watch(
                     why: "the simulated board was taken away".to_owned(),
                 });
             }
+            Ok(Change::Ask(question)) => drop(question.send(())),
             Err(RecvTimeoutError::Timeout) => {}
             Ok(Change::End) | Err(RecvTimeoutError::Disconnected) => return,
         }

@@ -4,9 +4,10 @@
 //! shows of itself, for Home Assistant and other programs. Nothing that is urgent waits for what
 //! goes out: telling has a task of its own, and only the latest counts.
 
-mod command;
+pub mod command;
 mod connection;
 mod discovery;
+mod flood;
 mod state;
 
 use std::collections::HashMap;
@@ -27,6 +28,7 @@ use crate::config::Config;
 use crate::inbox::Inbox;
 
 use command::Order;
+use flood::Flood;
 use state::{Document, Names};
 
 pub use connection::MqttError;
@@ -64,6 +66,7 @@ struct Shared {
     status: watch::Receiver<Arc<Status>>,
     photo: watch::Sender<Option<Arc<[u8]>>>,
     link: watch::Sender<Link>,
+    flood: Flood,
 }
 
 /// The connection, as it is now.
@@ -119,6 +122,7 @@ impl Broker {
             status,
             photo: watch::Sender::new(None),
             link: watch::Sender::new(Link::Down("not connected yet".into())),
+            flood: Flood::default(),
         }))))
     }
 
@@ -139,6 +143,7 @@ impl Broker {
             () = self.0.tell(&client, &stop) => {}
             () = self.0.obey(asked) => {}
             () = self.0.report() => {}
+            () = self.0.flood.report(&self.0.names.command, &self.0.inbox) => {}
             // Also when the broker takes nothing any more.
             () = async { stop.cancelled().await; sleep(Self::LAST_WORDS).await } => {}
         }
@@ -211,7 +216,8 @@ impl Shared {
         };
         // Full: somebody floods the topic, and each code takes its time to check.
         if orders.try_send(order).is_err() {
-            tracing::warn!("too many commands over MQTT at once: one is dropped");
+            tracing::debug!("too many commands over MQTT at once: one is dropped");
+            self.flood.dropped_one();
         }
     }
 

@@ -4,11 +4,12 @@
 //! [`Notice`] into text, the other modules carry it.
 
 mod email;
-mod http;
+pub mod http;
 mod mime;
 mod phone;
-mod smtp;
+pub mod smtp;
 mod tls;
+pub mod twilio;
 mod webhook;
 pub mod words;
 
@@ -20,7 +21,8 @@ use crate::alarm::{Notice, PhotoId};
 use crate::clock::WallTime;
 
 pub use email::{Mailer, Patience};
-pub use phone::{CallSid, CallStatus, PlaceFailure, Progress, Telephone, masked, twiml};
+pub use phone::{Telephone, masked, twiml};
+pub use twilio::{CallSid, CallStatus, PlaceFailure, Progress};
 pub use webhook::Webhook;
 
 /// One message to one recipient: all that words need.

@@ -59,6 +59,8 @@ pub async fn serve(
         }
     };
     futures_util::future::join(on_tcp, on_socket).await;
+    // With neither there is nothing to serve, and the house is watched all the same.
+    stop.cancelled().await;
 }
 
 /// Where the command line looks for a running service, and a service makes its socket.

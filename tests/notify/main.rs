@@ -10,13 +10,13 @@ mod phone;
 mod webhook;
 mod words;
 
-use std::time::Duration;
-
 use asfaleia::alarm::{
     About, BootTime, IncidentId, IncidentKind, Mode, Notice, PhotoId, SensorKind,
 };
 use asfaleia::clock::WallTime;
 use asfaleia::notify::{Outgoing, Photo};
+
+pub(crate) use mail_server::soon;
 
 /// 2026-11-23 02:13:07 UTC.
 pub(crate) const HAPPENED: WallTime = WallTime(1_795_399_987_000);
@@ -74,11 +74,4 @@ pub(crate) fn photo(id: u64, bytes: usize) -> Photo {
         taken: HAPPENED,
         jpeg: jpeg.into(),
     }
-}
-
-/// What has to come, soon.
-pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(10), what)
-        .await
-        .expect("it came within 10 s")
 }

@@ -8,13 +8,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use asfaleia::alarm::{self, Actor, Event, GasStatus, Mode, Origin, Right, SensorKind, SensorName};
-use asfaleia::alarm::{BootTime, Entry, SensorState, SensorStatus, Status, TroubleCode};
+use asfaleia::alarm::{self, Actor, Event, GasStatus, Origin, Right, SensorKind, SensorName};
+use asfaleia::alarm::{BootTime, SensorState, SensorStatus, Status, TroubleCode};
 use asfaleia::clock::SystemClock;
-use asfaleia::config::{
-    Config, Gpio, GpioBackend, Login, Messages, Mqtt, MqttTopic, OnBoot, Panel, Sensor, Site,
-    Source, Store,
-};
+use asfaleia::config::{self, Config, Depth, Login, Mqtt};
 use asfaleia::inbox::{Inbox, Letter};
 use asfaleia::mqtt::Broker;
 use asfaleia::sensors::Errors;
@@ -106,12 +103,12 @@ impl Mosquitto {
         self.port
     }
 
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    fn come_back(&mut self) {
+    pub(crate) fn come_back(&mut self) {
         self.child = Self::spawn(&self.conf, self.port);
     }
 
@@ -276,91 +273,30 @@ impl Ours {
 }
 
 fn config(mqtt: Mqtt) -> Config {
-    let topic = |topic: &str, json: Option<&str>, on: &str, off: &str| {
-        Source::Mqtt(MqttTopic {
-            topic: topic.into(),
-            json: json.map(str::to_owned),
-            payload_on: on.into(),
-            payload_off: off.into(),
-        })
-    };
-    let minute = Duration::from_secs(60);
+    let house = r#"
+        [site]
+        name = "Home"
+        id = "home"
+        node = "hall-pi"
+        [mqtt]
+        host = "127.0.0.1"
+        [[sensor]]
+        name = "kitchen gas"
+        kind = "gas"
+        mqtt = { topic = "esp/tes", payload-on = "0", payload-off = "1" }
+        [[sensor]]
+        name = "garage"
+        kind = "beam"
+        mqtt = { topic = "esp/test", payload-on = "1", payload-off = "0" }
+        [[sensor]]
+        name = "door"
+        kind = "contact"
+        mqtt = { topic = "zigbee2mqtt/door", json = "/contact", payload-on = "false", payload-off = "true" }
+    "#;
+    let loaded = config::parse(house, "test", Depth::Shape);
     Config {
-        site: Site {
-            name: "Home".into(),
-            id: "home".into(),
-            node: "hall-pi".into(),
-        },
-        panel: Panel {
-            on_boot: OnBoot::Restore,
-            exit_delay: minute,
-            entry_delay: minute,
-            siren_time: minute,
-            clear_after: minute,
-        },
-        gpio: Gpio {
-            backend: GpioBackend::Simulated,
-            chip: None,
-        },
-        sensors: vec![
-            sensor(
-                "kitchen gas",
-                SensorKind::Gas,
-                topic("esp/tes", None, "0", "1"),
-            ),
-            sensor(
-                "garage",
-                SensorKind::Beam,
-                topic("esp/test", None, "1", "0"),
-            ),
-            sensor(
-                "door",
-                SensorKind::Contact,
-                topic("zigbee2mqtt/door", Some("/contact"), "false", "true"),
-            ),
-        ],
-        nodemcus: Vec::new(),
-        buzzer: None,
-        exhaust: None,
-        camera: None,
-        email: None,
-        phone: None,
-        contacts: Vec::new(),
-        access: None,
         mqtt: Some(mqtt),
-        webhooks: Vec::new(),
-        web: None,
-        store: Store {
-            path: PathBuf::new(),
-            keep: minute,
-            max_size: 0,
-        },
-        messages: Messages {
-            give_up: minute,
-            heartbeat: None,
-        },
-        watch: false,
-    }
-}
-
-fn sensor(name: &str, kind: SensorKind, source: Source) -> Sensor {
-    Sensor {
-        name: name.into(),
-        kind,
-        room: name.into(),
-        source,
-        warm_up: Duration::ZERO,
-        modes: Mode::ALL.to_vec(),
-        entry: Entry::Instant,
-        hold: Duration::ZERO,
-        pulses: 1,
-        within: Duration::ZERO,
-        cooldown: Duration::ZERO,
-        max_triggers: 5,
-        confirm: None,
-        soak: false,
-        silent_after: Some(Duration::from_secs(10)),
-        unwatched_call_after: Duration::from_secs(120),
+        ..loaded.unwrap_or_else(|it| panic!("{it}")).config
     }
 }
 

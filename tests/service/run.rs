@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::api::{Api, until};
 use crate::home::Home;
-use crate::process::outcome;
+use crate::process::{Running, asfaleia, outcome};
 
 #[test]
 fn a_wire_of_a_simulated_board_is_driven_over_the_socket_and_alarms_for_real() {
@@ -70,6 +70,34 @@ fn over_tcp_a_real_service_asks_for_a_token() {
     let (status, _) = tcp.ask("GET", "/healthz", &json!(null));
     assert_eq!(status, 200, "whoever watches the watchman needs no login");
     assert_eq!(service.api.state(), "disarmed");
+}
+
+#[test]
+fn a_web_port_that_is_taken_is_a_trouble_that_the_socket_shows() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = port.local_addr().unwrap();
+    let web = format!("[web]\nlisten = \"{address}\"\n[store]");
+    let home = Home::with(&[("[store]", &web)]);
+    let service = home.start();
+    let text = service.api.until_trouble("web");
+    assert!(text.contains(&address.to_string()), "{text}");
+    let (_, shown, _) = home.cli(&["status"]);
+    assert!(shown.contains("going on without it"), "{shown}");
+}
+
+#[test]
+fn a_socket_that_cannot_be_made_is_told_by_mail_and_the_house_is_watched() {
+    let home = Home::with(&[]);
+    let mut command = asfaleia();
+    command.arg("run").arg("--config").arg(home.file());
+    command
+        .arg("--socket")
+        .arg(home.dir.path().join("missing/socket"));
+    let running = Running::start(command, &home.dir.path().join("log"));
+    let mail = &home.until_mails("trouble", 1)[0];
+    let text = mail["text"].as_str().unwrap();
+    assert!(text.contains("missing/socket"), "{text}");
+    assert!(running.log().contains("watching"));
 }
 
 #[test]

@@ -11,13 +11,14 @@ use std::time::Duration;
 use gpiocdev::line::{Bias as KernelBias, EdgeDetection, EdgeKind, Offset, Value, Values};
 use gpiocdev::{Error, Request};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::find::{self, Place};
 use crate::alarm::BootTime;
 use crate::clock::SharedClock;
 use crate::config::{Active, Bias, InputLine};
-use crate::gpio::{Edge, GpioError, Signal, Sink, Watch, moment};
+use crate::gpio::{Edge, GpioError, Signal, Sink, Watch, Watching, moment};
 
 /// A chip that went away is looked for so often.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -42,33 +43,79 @@ pub(super) fn watch(
         let chip = find::place(&line.line, chip).map_or(PathBuf::new(), |place| place.chip);
         chips.entry(chip).or_default().push(line.clone());
     }
-    let mut ends = Vec::new();
+    let mut threads = Vec::new();
     for lines in chips.into_values() {
-        let end =
-            eventfd(0, EventfdFlags::CLOEXEC).map_err(|error| GpioError::Thread(error.into()))?;
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(|error| GpioError::Thread(error.into()))?;
+        let thread = Thread {
+            wake: wake.try_clone().map_err(GpioError::Thread)?,
+            told: Arc::default(),
+        };
         let watcher = Watcher {
             chip: chip.map(str::to_owned),
             clock: clock.clone(),
             lines,
             sink: sink.clone(),
-            end: end.try_clone().map_err(GpioError::Thread)?,
+            wake,
+            told: thread.told.clone(),
         };
-        ends.push(End(end));
+        threads.push(thread);
         thread::Builder::new()
             .name("gpio".to_owned())
             .spawn(move || watcher.run())
             .map_err(GpioError::Thread)?;
     }
-    Ok(Watch::new(ends))
+    Ok(Watch::new(Threads(threads)))
 }
 
-/// Wakes its thread for the last time.
-struct End(OwnedFd);
+/// Every thread of one watch.
+struct Threads(Vec<Thread>);
 
-impl Drop for End {
+/// Wakes a thread, which then looks at what it was told.
+struct Thread {
+    wake: OwnedFd,
+    told: Arc<Mutex<Told>>,
+}
+
+/// What a thread was told and has not looked at yet.
+#[derive(Default)]
+struct Told {
+    end: bool,
+    questions: Vec<Arc<Answer>>,
+}
+
+/// Sent when the last thread that was asked lets go of it.
+struct Answer(Option<oneshot::Sender<()>>);
+
+impl Drop for Answer {
     fn drop(&mut self) {
-        // It cannot fail: the counter is at zero.
-        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+        if let Some(question) = self.0.take() {
+            // Who asked may have given up.
+            let _ = question.send(());
+        }
+    }
+}
+
+impl Watching for Threads {
+    fn ask(&self, question: oneshot::Sender<()>) {
+        let answer = Arc::new(Answer(Some(question)));
+        for thread in &self.0 {
+            thread.tell(|told| told.questions.push(answer.clone()));
+        }
+    }
+}
+
+impl Thread {
+    fn tell(&self, what: impl FnOnce(&mut Told)) {
+        what(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner));
+        // It cannot fail: the thread empties the counter each time.
+        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.tell(|told| told.end = true);
     }
 }
 
@@ -77,7 +124,8 @@ struct Watcher {
     clock: SharedClock,
     lines: Vec<InputLine>,
     sink: SharedSink,
-    end: OwnedFd,
+    wake: OwnedFd,
+    told: Arc<Mutex<Told>>,
 }
 
 /// Why watching came to an end.
@@ -164,7 +212,7 @@ impl Watcher {
         let at_most = at_most.map(|wait| {
             Timespec::try_from(wait).expect("a few seconds are a time that the kernel knows")
         });
-        let mut waiting = vec![PollFd::new(&self.end, PollFlags::IN)];
+        let mut waiting = vec![PollFd::new(&self.wake, PollFlags::IN)];
         if let Some(request) = request {
             waiting.push(PollFd::from_borrowed_fd(request.as_fd(), PollFlags::IN));
         }
@@ -179,7 +227,14 @@ impl Watcher {
         {
             return Err(io::Error::other("it hung up"));
         }
-        Ok(waiting[0].revents().contains(PollFlags::IN))
+        if !waiting[0].revents().contains(PollFlags::IN) {
+            return Ok(false);
+        }
+        // Emptied before looking: what is told from now on wakes it again.
+        let _ = rustix::io::read(&self.wake, &mut [0; 8]);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.questions.clear();
+        Ok(told.end)
     }
 
     fn tell(&self, signal: Signal) {
