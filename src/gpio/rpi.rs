@@ -286,7 +286,8 @@ impl Watcher {
             let (index, event) = match self.told.recv() {
                 Ok(Told::Edge(index, event)) => (index, event),
                 Ok(Told::Ask(question)) => {
-                    drop(question.send(()));
+                    // Who asked may have given up.
+                    let _ = question.send(());
                     continue;
                 }
                 Ok(Told::Over) => return false,
