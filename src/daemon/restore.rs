@@ -20,8 +20,6 @@ pub struct Restored {
     pub messages: Vec<Message>,
     /// When each path last delivered something.
     pub proven: Proven,
-    /// The last configuration that passed.
-    pub config: Option<String>,
 }
 
 /// What the run begins with, and its first event. `first_state` is the panel's where nothing was
@@ -46,7 +44,6 @@ pub fn restore(
         },
         messages: Vec::new(),
         proven: Proven::new(),
-        config: None,
     };
     match found {
         Found::Fresh => {}
@@ -64,7 +61,6 @@ pub fn restore(
                 outdated,
                 saved_at,
                 last_life,
-                config,
                 messages,
                 proven,
             } = *saved;
@@ -100,7 +96,6 @@ pub fn restore(
                 })
                 .collect();
             restored.proven = proven;
-            restored.config = config;
         }
     }
     started.arm_away = started.new_boot && config.panel.on_boot == OnBoot::Away;
