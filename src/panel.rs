@@ -27,6 +27,10 @@ pub trait Hands {
     fn take_photos(&mut self, incident: IncidentId, count: u32);
     /// Take one photo that belongs to no incident.
     fn try_camera(&mut self);
+    /// For a drill: try the broker and the camera (as far as there are any), and write it down.
+    fn prove(&mut self, camera: bool) {
+        let _ = camera;
+    }
     /// What is known of a photo that was taken.
     fn photo(&self, incident: IncidentId, photo: PhotoId) -> Option<PhotoRow>;
     /// Commit this, then deliver the messages and answer (or after 20 ms, if the card is slow).
@@ -264,6 +268,7 @@ impl<H: Hands> Panel<H> {
                 }
                 Action::TakePhotos { .. }
                 | Action::TryCamera
+                | Action::Prove { .. }
                 | Action::Save(_)
                 | Action::Record { .. }
                 | Action::Send(_)
@@ -285,6 +290,7 @@ impl<H: Hands> Panel<H> {
                     self.hands.take_photos(*incident, *count);
                 }
                 Action::TryCamera => self.hands.try_camera(),
+                Action::Prove { camera } => self.hands.prove(*camera),
                 Action::Buzzer(_)
                 | Action::Chirp(_)
                 | Action::Exhaust(_)
@@ -350,7 +356,8 @@ impl<H: Hands> Panel<H> {
                 | Action::Chirp(_)
                 | Action::Exhaust(_)
                 | Action::TakePhotos { .. }
-                | Action::TryCamera => {}
+                | Action::TryCamera
+                | Action::Prove { .. } => {}
             }
         }
         batch.messages = messages

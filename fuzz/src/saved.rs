@@ -135,6 +135,7 @@ pub fn message(data: &[u8]) {
         site: "Home".into(),
         happened,
         now: now(at).wall,
+        first_call: message.first_call_at(&now(at)),
         clock_set,
         photos: Vec::new(),
         photo_missing: message.photo_missing.clone(),

@@ -33,12 +33,6 @@ pub(super) fn parts(config: &Config) -> Vec<(&'static [&'static str], String)> {
             "the dashboard beyond loopback, with its login, is not built yet".to_owned(),
         ));
     }
-    if config.messages.heartbeat.is_some() {
-        parts.push((
-            &["messages", "heartbeat"],
-            "the heartbeat to an outside service is not built yet".to_owned(),
-        ));
-    }
     parts
 }
 

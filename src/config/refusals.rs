@@ -258,6 +258,10 @@ fn what_crosses_a_network_is_encrypted_and_keeps_its_secrets() {
         case(format!("{hook}url = \"https://a.b/\"\nheaders = {{ Authorization = «\"Bearer x\"» }}"), "a secret does not belong", "header-files"),
         case(format!("{hook}url = \"https://a.b/\"\nheaders = {{ \"a b\" = «\"x\"» }}"), "no header's name", "letters"),
         case(format!("{hook}url = \"https://a.b/\"\nmethod = «\"post\"»"), "unknown word `post`", "POST"),
+        case("[drill]\nevery = «\"12h\"»", "too short", "1d"),
+        case("[drill]\nevery = «\"36h\"»", "days apart", "whole days"),
+        case("[drill]\nevery = \"30d\"\nat = «\"9:00\"»", "no time of day", "\"11:00\""),
+        case("[drill]\nevery = \"30d\"\nat = «\"24:00\"»", "no time of day", "\"11:00\""),
         case("[messages]\nheartbeat = «\"http://example.org/\"»", "readable", "https"),
     ]);
 }

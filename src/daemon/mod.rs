@@ -1,10 +1,13 @@
 //! Builds every part from the configuration in reading order, runs the loop, stops in order;
 //! decides nothing.
 
+mod away;
 mod configuration;
 mod devices;
+mod drills;
 mod hands;
 mod health;
+mod heartbeat;
 mod journal;
 mod machine;
 mod people;
@@ -32,7 +35,7 @@ pub use health::store_health;
 pub use journal::{Committed, Journal, Proven};
 pub use restore::{Restored, restore};
 pub use shown::{Composer, Shown};
-pub use sources::SharedSensors;
+pub use sources::{BrokerSlot, SharedSensors};
 
 use crate::actuators::Outputs;
 use crate::alarm::{Alarm, Durable, Event, TroubleCode};
@@ -48,7 +51,9 @@ use crate::store::{History, StoreActor, StoreOptions};
 use crate::supervisor::{Pulses, Supervisor, systemd};
 use crate::web::{self, House, NoTokens, ServiceKind, Sim};
 
+use away::Absence;
 use devices::{Cameras, buzzer, exhaust, or_trouble};
+use drills::Drills;
 use health::{raised, start_troubles};
 use machine::{Machine, Watchman};
 use people::People;
@@ -156,6 +161,7 @@ pub async fn run(
     let people = Arc::new(People::new(&config, shelf.clone(), &inbox));
     let (to_outbox, outbox_commands) = mpsc::unbounded_channel();
     let (waiting, waiting_now) = watch::channel(outbox.waiting());
+    let oldest_waiting = outbox.waiting().oldest;
     let outbox_parts = Parts {
         paths: people.clone(),
         store: Arc::new(journal.clone()),
@@ -214,6 +220,7 @@ pub async fn run(
         opened.next.message,
         fastrand::Rng::new(),
     );
+    let broker = sources::BrokerSlot::default();
     let (status, status_now) = watch::channel(Arc::new(alarm.status()));
     let (last_photo, last_photo_now) = watch::channel(None);
     let changes = hands::ChangeSlot::default();
@@ -221,7 +228,7 @@ pub async fn run(
     let composer = Composer {
         status: status_now.clone(),
         waiting: waiting_now,
-        proven: proven_now,
+        proven: proven_now.clone(),
         errors: errors.clone(),
         clock: clock.clone(),
     };
@@ -230,6 +237,7 @@ pub async fn run(
         journal: journal.clone(),
         outbox: to_outbox.clone(),
         camera: camera_slot.clone(),
+        broker: broker.clone(),
         shelf: shelf.clone(),
         status,
         shown: shown.clone(),
@@ -248,8 +256,9 @@ pub async fn run(
     std::thread::Builder::new()
         .name("panel".to_owned())
         .spawn(move || {
+            // However this ends, it is known before others end for want of a panel.
+            let _ended: tokio::sync::oneshot::Sender<()> = panel_ended;
             panel.run(&letters, || panel_stop.is_cancelled());
-            let _ = panel_ended.send(());
         })
         .context("starting the panel's thread")?;
 
@@ -268,6 +277,8 @@ pub async fn run(
         status: status_now.clone(),
         last_photo: last_photo_now,
         shelf,
+        broker,
+        kept_at_broker: Mutex::default(),
     };
     let sources = Sources::start(&config, &wiring, &mut supervisor);
     start_troubles(&inbox, &config, kind, failing, chosen.rejected.as_ref());
@@ -321,6 +332,16 @@ pub async fn run(
         journal.passed(chosen.loaded.text);
     }
     ready(&inbox);
+    let absence = Absence {
+        started: now,
+        last_life: restored.last_life,
+        oldest_waiting,
+        incidents: away::going_on(&status_now),
+        history: History::open(&store_dir),
+    };
+    let (written, told) = (journal.clone(), inbox.clone());
+    let away = move || absence.clone().follow(written.clone(), told.clone());
+    reloader.spawn("away", away).await;
     reloader
         .spawn("upkeep", {
             let upkeep = Upkeep {
@@ -334,6 +355,16 @@ pub async fn run(
             move || upkeep.clone().run()
         })
         .await;
+    let drills = Drills {
+        config: config_now.clone(),
+        proven: proven_now,
+        inbox: inbox.clone(),
+    };
+    let drills = move || drills.clone().run();
+    reloader.spawn("drills", drills).await;
+    let (config, told) = (config_now.clone(), inbox.clone());
+    let heartbeat = move || heartbeat::run(config.clone(), told.clone());
+    reloader.spawn("heartbeat", heartbeat).await;
     reloader
         .spawn("watchdog", move || systemd::watchdog(pulses.clone()))
         .await;
@@ -386,7 +417,7 @@ pub async fn run(
     }
     composing.abort();
     feed.abort();
-    journal.sign_of_life();
+    drop(journal.sign_of_life());
     drop(journal);
     let stopped = tokio::task::spawn_blocking(move || actor.stop(STOP_WITHIN)).await?;
     if let Err(error) = stopped {

@@ -20,6 +20,8 @@ pub struct Restored {
     pub messages: Vec<Message>,
     /// When each path last delivered something.
     pub proven: Proven,
+    /// The last sign of life.
+    pub last_life: Option<Stamp>,
 }
 
 /// What the run begins with, and its first event. `first_state` is the panel's where nothing was
@@ -44,6 +46,7 @@ pub fn restore(
         },
         messages: Vec::new(),
         proven: Proven::new(),
+        last_life: None,
     };
     match found {
         Found::Fresh => {}
@@ -96,6 +99,7 @@ pub fn restore(
                 })
                 .collect();
             restored.proven = proven;
+            restored.last_life = Some(last_life);
         }
     }
     started.arm_away = started.new_boot && config.panel.on_boot == OnBoot::Away;

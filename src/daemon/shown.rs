@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::actuators;
 use crate::alarm::{IncidentId, PhotoId, Status};
 use crate::clock::{SharedClock, Stamp, WallTime};
-use crate::outbox::Waiting;
+use crate::outbox::{self, Waiting};
 use crate::sensors::Errors;
 use crate::store::{self, IncidentDetail, StoreError, StoredIncident};
 use crate::web::{self, OutboxSummary, OutputState, Snapshot};
@@ -158,12 +158,13 @@ impl Composer {
         let errors: BTreeMap<String, u64> = (status.sensors.iter())
             .map(|sensor| (sensor.name.to_string(), self.errors.of(&sensor.name)))
             .collect();
+        let now = Stamp::now(&*self.clock);
         Snapshot {
             status,
-            stamp: Stamp::now(&*self.clock),
+            stamp: now.clone(),
             outbox: OutboxSummary {
                 waiting: waiting.count,
-                oldest: waiting.oldest.map(|stamp| stamp.wall),
+                oldest: waiting.oldest.map(|then| outbox::corrected(&then, &now).0),
             },
             proven: self.proven.borrow().clone(),
             errors,

@@ -1,6 +1,6 @@
 //! Starts the sensors' drivers, and stops them for a new configuration.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -11,7 +11,7 @@ use crate::camera::PhotoShelf;
 use crate::config::{CameraDevice, Config, GpioBackend, Source};
 use crate::gpio::{Board, SimulatedBoard, Watch};
 use crate::inbox::Inbox;
-use crate::mqtt::Broker;
+use crate::mqtt::{Broker, Kept};
 use crate::sensors::mqtt::MqttSensors;
 use crate::sensors::nodemcu::Node;
 use crate::sensors::port::Ports;
@@ -32,7 +32,12 @@ pub(super) struct Wiring {
     pub(super) status: watch::Receiver<Arc<Status>>,
     pub(super) last_photo: watch::Receiver<Option<PhotoId>>,
     pub(super) shelf: PhotoShelf,
+    pub(super) broker: BrokerSlot,
+    pub(super) kept_at_broker: Mutex<Kept>,
 }
+
+/// The broker in use; a reload may put another one in.
+pub type BrokerSlot = Arc<Mutex<Option<Broker>>>;
 
 /// The drivers of one configuration; dropped, they stop.
 pub(super) struct Sources {
@@ -123,7 +128,9 @@ impl Sources {
 
         let (connected, goodbye) = mpsc::channel(1);
         let broker = Self::broker(config, wiring);
-        if let Some(broker) = super::or_trouble(broker, TroubleCode::Mqtt, "", inbox) {
+        let broker = super::or_trouble(broker, TroubleCode::Mqtt, "", inbox);
+        *wiring.broker.lock().unwrap_or_else(PoisonError::into_inner) = broker.clone();
+        if let Some(broker) = broker {
             let (photos, shelf) = (wiring.last_photo.clone(), wiring.shelf.clone());
             let (shown, ended) = (broker.clone(), stop.clone());
             supervisor.spawn("mqtt photos", move || {
@@ -154,6 +161,7 @@ impl Sources {
         let inbox = &wiring.inbox;
         let sensors = MqttSensors::new(&config.sensors, inbox.clone(), wiring.errors.clone());
         let topics = sensors.topics().to_vec();
+        let mut kept = (wiring.kept_at_broker.lock()).unwrap_or_else(PoisonError::into_inner);
         Ok(Broker::new(
             config,
             &topics,
@@ -162,6 +170,7 @@ impl Sources {
             Arc::new(|_| None),
             inbox.clone(),
             wiring.status.clone(),
+            &mut kept,
         )?)
     }
 }

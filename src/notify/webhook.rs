@@ -213,10 +213,11 @@ impl<'a> Facts<'a> {
                 facts.sensor = Some(sensor.as_str());
             }
             About::Troubles { .. } => facts.about = "troubles",
-            About::BootReport { state, .. } => {
+            About::BootReport(report) => {
                 facts.about = "boot-report";
-                facts.state = Some(state);
+                facts.state = Some(&report.state);
             }
+            About::Drill { .. } => facts.about = "drill",
             About::Test { .. } => facts.about = "test",
         }
         facts

@@ -8,6 +8,7 @@ use std::thread;
 
 use super::actor::{Clearing, OnHealth, Shared, StoreHandle, StoreOptions, Waiter, Work};
 use super::error::{StoreError, StoreFailure};
+use super::retention::Removed;
 use super::rows::Batch;
 use super::{Store, schema};
 
@@ -18,6 +19,8 @@ pub struct StoreWorker {
     options: StoreOptions,
     on_health: OnHealth,
     failing: bool,
+    /// What a full disk cost; told with the next retention.
+    given_up: Removed,
 }
 
 /// How the disk takes what is written in one turn. The program's simply is as it is.
@@ -44,6 +47,7 @@ impl StoreWorker {
             options,
             on_health,
             failing,
+            given_up: Removed::default(),
         }
     }
 
@@ -85,7 +89,10 @@ impl StoreWorker {
     }
 
     fn commit(&mut self, mut batches: VecDeque<Batch>, waiters: Vec<Waiter>, disk: Disk) {
-        let outcome = self.write(batches.make_contiguous(), disk);
+        let mut outcome = self.write(batches.make_contiguous(), disk);
+        if is_full(&outcome) && make_room(&mut self.store, &mut self.given_up) {
+            outcome = self.write(batches.make_contiguous(), disk);
+        }
         if outcome.is_err() {
             self.shared.put_back(batches);
         }
@@ -135,6 +142,7 @@ impl StoreWorker {
     }
 
     fn clear(&mut self, mut clearing: Clearing) {
+        clearing.removed += mem::take(&mut self.given_up);
         match (self.store).retain_some(clearing.keep, clearing.max_size) {
             Ok(step) => {
                 clearing.removed += step;
@@ -144,9 +152,35 @@ impl StoreWorker {
                     self.shared.queue().clearings.push_front(clearing);
                 }
             }
+            // To remove rows takes space too.
+            Err(error)
+                if error.kind == StoreFailure::Full
+                    && make_room(&mut self.store, &mut clearing.removed) =>
+            {
+                self.shared.queue().clearings.push_front(clearing);
+            }
             Err(error) => {
                 let _ = clearing.reply.send(Err(error));
             }
+        }
+    }
+}
+
+fn is_full<T>(outcome: &Result<T, StoreError>) -> bool {
+    (outcome.as_ref().err()).is_some_and(|error| error.kind == StoreFailure::Full)
+}
+
+/// Relieves a full disk. `false`: there is nothing that may go.
+fn make_room(store: &mut Store, given_up: &mut Removed) -> bool {
+    match store.make_room() {
+        Ok(removed) => {
+            *given_up += removed;
+            tracing::warn!(?removed, "the disk is full: photos had to go");
+            !removed.is_nothing()
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the disk is full, and no photos can go");
+            false
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -353,7 +353,7 @@ enum Step {
 }
 
 /// Plays it until nobody answers; what was answered, and how far it came.
-fn play(home: &Home, socket: &PathBuf, script: &[Step]) -> (Answered, usize) {
+fn play(home: &Home, socket: &Path, script: &[Step]) -> (Answered, usize) {
     let mut answered = Answered::default();
     for (index, step) in script.iter().enumerate() {
         let heard = match step {

@@ -4,7 +4,9 @@
 
 mod authority;
 mod email;
+mod heartbeat;
 mod https;
+#[allow(dead_code, reason = "tests/faults mends it")]
 mod mail_server;
 mod phone;
 mod webhook;
@@ -39,6 +41,7 @@ pub(crate) fn about(about: About) -> Outgoing {
         photo_missing: None,
         message_id: "17.1@home.asfaleia".into(),
         in_reply_to: None,
+        first_call: None,
     }
 }
 

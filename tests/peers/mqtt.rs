@@ -13,7 +13,7 @@ use asfaleia::alarm::{BootTime, SensorState, SensorStatus, Status, TroubleCode};
 use asfaleia::clock::SystemClock;
 use asfaleia::config::{self, Config, Depth, Login, Mqtt};
 use asfaleia::inbox::{Inbox, Letter};
-use asfaleia::mqtt::Broker;
+use asfaleia::mqtt::{Broker, Kept};
 use asfaleia::sensors::Errors;
 use asfaleia::sensors::mqtt::MqttSensors;
 use rumqttc::{AsyncClient, MqttOptions, Packet, PublishOptions, QoS, TlsConfiguration, Transport};
@@ -214,17 +214,26 @@ struct Ours {
 
 impl Ours {
     fn at(mosquitto: &Mosquitto) -> Self {
-        Self::with(Mqtt {
+        Self::with(Self::plain(mosquitto))
+    }
+
+    fn plain(mosquitto: &Mosquitto) -> Mqtt {
+        Mqtt {
             host: "localhost".into(),
             port: mosquitto.port,
             login: None,
             tls: false,
             ca_file: None,
             discovery: true,
-        })
+        }
     }
 
     fn with(mqtt: Mqtt) -> Self {
+        Self::after(mqtt, Kept::default())
+    }
+
+    /// After configurations that have kept these topics at the broker.
+    fn after(mqtt: Mqtt, mut kept: Kept) -> Self {
         let config = config(mqtt);
         let (inbox, letters) = Inbox::new(SystemClock::shared());
         let errors = Errors::default();
@@ -233,7 +242,7 @@ impl Ours {
         let (status, shown) = watch::channel(Arc::new(status("disarmed")));
         let verify = Arc::new(|code: &str| (code == "0042").then(|| "Anna".to_owned()));
         let take = Box::new(move |message: &asfaleia::mqtt::Message<'_>| sensors.take(message));
-        let broker = Broker::new(&config, &topics, take, verify, inbox, shown);
+        let broker = Broker::new(&config, &topics, take, verify, inbox, shown, &mut kept);
         let broker = broker.unwrap().expect("there is an [mqtt] section");
         let stop = CancellationToken::new();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -445,6 +454,48 @@ fn home_assistant_discovers_the_panel_and_every_sensor() {
     ]
     .map(|thing| format!("homeassistant/{thing}/config"));
     assert_eq!(topics, expected);
+}
+
+#[test]
+fn what_a_removed_sensor_kept_at_the_broker_is_removed() {
+    let mosquitto = Mosquitto::open();
+    let peer = met(&mosquitto);
+    let gone = [
+        "homeassistant/binary_sensor/home_hall-pi_sensor_attic/config",
+        "home/hall-pi/sensor/attic/state",
+    ];
+    for topic in gone {
+        peer.publish(topic, "kept", true);
+        peer.subscribe(topic);
+        peer.hears_text(topic, "kept");
+    }
+    let kept = gone.map(str::to_owned).into();
+    let _ours = Ours::after(Ours::plain(&mosquitto), kept);
+    for topic in gone {
+        peer.hears_text(topic, "");
+    }
+    // It is the same as if it had never been: a late subscriber is told of it no more.
+    let late = met(&mosquitto);
+    late.subscribe("homeassistant/#");
+    late.subscribe(&format!("{BASE}/#"));
+    late.hears_text(&format!("{BASE}/panel/state"), "disarmed");
+    let heard = late.heard.try_iter();
+    assert!(
+        heard
+            .map(|(topic, ..)| topic)
+            .all(|topic| !topic.contains("attic"))
+    );
+}
+
+#[test]
+fn a_drill_is_proven_when_the_broker_has_acknowledged_it() {
+    let mosquitto = Mosquitto::open();
+    let ours = Ours::at(&mosquitto);
+    let peer = met(&mosquitto);
+    peer.subscribe(&format!("{BASE}/drill"));
+    let proven = ours.runtime.block_on(ours.broker.prove("DRILL: a test"));
+    assert_eq!(proven, Ok(()));
+    peer.hears_text(&format!("{BASE}/drill"), "DRILL: a test");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use asfaleia::alarm::{
 use asfaleia::camera::PhotoShelf;
 use asfaleia::clock::{Clock, SharedClock, Stamp};
 use asfaleia::daemon::{
-    CameraSlot, ChangeSlot, Composer, Executor, Journal, restore, store_health,
+    BrokerSlot, CameraSlot, ChangeSlot, Composer, Executor, Journal, restore, store_health,
 };
 use asfaleia::inbox::{Inbox, Letter};
 use asfaleia::outbox::{self, AddressBook, Channels, Outbox, Parts, Waiting};
@@ -181,6 +181,7 @@ impl<'w> Life<'w> {
             journal: journal.clone(),
             outbox: to_outbox.clone(),
             camera: CameraSlot::default(),
+            broker: BrokerSlot::default(),
             shelf: PhotoShelf::new(directory.join("photos")),
             status,
             shown,
@@ -602,7 +603,7 @@ impl<'w> Life<'w> {
             }
             Happening::Photo(..) => {}
             Happening::SignOfLife => {
-                self.journal.sign_of_life();
+                drop(self.journal.sign_of_life());
                 self.world
                     .plan
                     .add(now + SIGN_OF_LIFE, Happening::SignOfLife);
