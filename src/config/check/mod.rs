@@ -183,7 +183,7 @@ impl<'a> Check<'a> {
 
     fn drill(&mut self, raw: &RawDrill) -> Drill {
         let every = self.time(&Some(raw.every.clone()), DAY, DAY..=366 * DAY);
-        if every > DAY && every.as_secs() % DAY.as_secs() != 0 {
+        if every > DAY && !every.as_secs().is_multiple_of(DAY.as_secs()) {
             self.error(
                 &raw.every.span,
                 "drills are so many days apart, at one time of day",
