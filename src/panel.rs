@@ -27,6 +27,10 @@ pub trait Hands {
     fn take_photos(&mut self, incident: IncidentId, count: u32);
     /// Take one photo that belongs to no incident.
     fn try_camera(&mut self);
+    /// For a drill: try the broker and the camera (as far as there are any), and write it down.
+    fn prove(&mut self, camera: bool) {
+        let _ = camera;
+    }
     /// What is known of a photo that was taken.
     fn photo(&self, incident: IncidentId, photo: PhotoId) -> Option<PhotoRow>;
     /// Commit this, then deliver the messages and answer (or after 20 ms, if the card is slow).
@@ -121,8 +125,9 @@ impl<H: Hands> Panel<H> {
         }
     }
 
-    /// Takes letters in order until `stopped` says so, or nobody can write any more. The outputs
-    /// stay as they are: a running fan runs on.
+    /// Takes letters in order until `stopped` says so, or nobody can write any more. What was in
+    /// the queue at the stop is still taken, up to 4,096 letters: an alarm that was on its way is
+    /// committed. The outputs stay as they are: a running fan runs on.
     pub fn run(&mut self, letters: &Receiver<Letter>, stopped: impl Fn() -> bool) {
         while !stopped() {
             let letter = match self.deadline() {
@@ -137,6 +142,9 @@ impl<H: Hands> Panel<H> {
                 Err(RecvTimeoutError::Timeout) => self.tick(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
+        }
+        for letter in letters.try_iter().take(LAST_LETTERS) {
+            self.turn(letter);
         }
     }
 
@@ -260,6 +268,7 @@ impl<H: Hands> Panel<H> {
                 }
                 Action::TakePhotos { .. }
                 | Action::TryCamera
+                | Action::Prove { .. }
                 | Action::Save(_)
                 | Action::Record { .. }
                 | Action::Send(_)
@@ -281,6 +290,7 @@ impl<H: Hands> Panel<H> {
                     self.hands.take_photos(*incident, *count);
                 }
                 Action::TryCamera => self.hands.try_camera(),
+                Action::Prove { camera } => self.hands.prove(*camera),
                 Action::Buzzer(_)
                 | Action::Chirp(_)
                 | Action::Exhaust(_)
@@ -346,7 +356,8 @@ impl<H: Hands> Panel<H> {
                 | Action::Chirp(_)
                 | Action::Exhaust(_)
                 | Action::TakePhotos { .. }
-                | Action::TryCamera => {}
+                | Action::TryCamera
+                | Action::Prove { .. } => {}
             }
         }
         batch.messages = messages
@@ -374,6 +385,8 @@ impl<H: Hands> Panel<H> {
     }
 }
 
+/// At the stop; a turn takes microseconds, and the stop waits 2 s for the panel.
+const LAST_LETTERS: usize = 4_096;
 /// A fan that cannot be switched is tried again and again: gas does not wait.
 const FAN_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// `recv_timeout` counts on a clock that stands still while the machine sleeps.

@@ -1,4 +1,7 @@
-//! Named tasks that are restarted alone, and systemd: ready, watchdog, stopping.
+//! Named tasks that are restarted alone, whether all parts turn, and systemd: ready, watchdog,
+//! stopping.
+
+mod pulse;
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -13,6 +16,8 @@ use tracing::{Instrument, error, info_span, warn};
 use crate::alarm::{Event, Trouble, TroubleCode};
 use crate::inbox::Inbox;
 
+pub use pulse::{Part, Pulses, Question, Stakes, Watched};
+
 /// First wait before a failed task is started again; doubled each time ...
 const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 /// ... up to this.
@@ -23,15 +28,17 @@ const WELL_AFTER: Duration = Duration::from_secs(60);
 /// Starts named tasks, restarts the one that fails, and ends them together.
 pub struct Supervisor {
     inbox: Inbox,
+    pulses: Pulses,
     tasks: JoinSet<()>,
     stop: CancellationToken,
 }
 
 impl Supervisor {
-    /// Tasks end when `stop` is cancelled.
-    pub fn new(inbox: Inbox, stop: CancellationToken) -> Self {
+    /// Tasks end when `stop` is cancelled, and have to turn until then.
+    pub fn new(inbox: Inbox, pulses: Pulses, stop: CancellationToken) -> Self {
         Supervisor {
             inbox,
+            pulses,
             tasks: JoinSet::new(),
             stop,
         }
@@ -48,10 +55,11 @@ impl Supervisor {
         let span = info_span!("task", name);
         let stop = self.stop.clone();
         let inbox = self.inbox.clone();
+        let pulses = self.pulses.clone();
         let kept = async move {
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = keep_running(&name, task, &inbox) => {}
+                () = pulses.task(&name, keep_running(&name, task, &inbox)) => {}
             }
         };
         self.tasks.spawn(kept.instrument(span));
@@ -142,19 +150,19 @@ pub mod systemd {
         }
     }
 
-    /// Feeds the watchdog for as long as the panel answers. The runtime turns, or this task would
-    /// not run; the panel turns, or it would not answer. Returns at once without a watchdog.
-    pub async fn watchdog(inbox: Inbox) -> anyhow::Result<()> {
-        let Some(limit) = sd_notify::watchdog_enabled() else {
-            return Ok(());
-        };
-        let period = limit / 3;
+    /// How often every part is asked whether it turns; more often if systemd's watchdog is short.
+    const ASK_EVERY: Duration = Duration::from_secs(10);
+
+    /// Asks every part now and then whether it turns, and feeds the watchdog, if there is one, for
+    /// as long as all do that the house's protection needs. The runtime turns, or this task would
+    /// not run.
+    pub async fn watchdog(pulses: Pulses) -> anyhow::Result<()> {
+        let limit = sd_notify::watchdog_enabled();
+        let period = limit.map_or(ASK_EVERY, |limit| ASK_EVERY.min(limit / 3));
         loop {
             sleep(period).await;
-            match timeout(period, inbox.ask(Event::Tick)).await {
-                Ok(Some(_)) => notify(&[sd_notify::NotifyState::Watchdog]),
-                Ok(None) => return Ok(()), // the panel has ended: so does the program
-                Err(_) => error!("the panel does not turn; the watchdog is not fed"),
+            if pulses.round() && limit.is_some() {
+                notify(&[sd_notify::NotifyState::Watchdog]);
             }
         }
     }
@@ -172,7 +180,7 @@ mod tests {
     async fn a_task_that_panics_is_started_again_alone_and_is_a_trouble_until_it_is_well() {
         let (inbox, events) = Inbox::new(SystemClock::shared());
         let stop = CancellationToken::new();
-        let mut supervisor = Supervisor::new(inbox, stop.clone());
+        let mut supervisor = Supervisor::new(inbox.clone(), Pulses::new(inbox), stop.clone());
         let runs = Arc::new(AtomicU32::new(0));
         let counted = runs.clone();
         supervisor.spawn("camera", move || {

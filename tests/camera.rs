@@ -259,6 +259,38 @@ fn counting(opened: Arc<AtomicU32>, pictures: Arc<AtomicU32>) -> Open {
     })
 }
 
+/// Fails once, as a driver with a mistake in it does.
+struct Panicking(Arc<AtomicU32>, Counting);
+
+impl Device for Panicking {
+    fn frame(&mut self, patience: Duration) -> Result<Frame, CameraError> {
+        assert!(
+            self.0.fetch_add(1, Ordering::SeqCst) > 0,
+            "the driver's mistake"
+        );
+        self.1.frame(patience)
+    }
+}
+
+#[test]
+fn a_driver_that_panics_costs_one_photo_and_the_next_is_taken() {
+    let frames = Arc::<AtomicU32>::default();
+    let open: Open = Box::new(move || {
+        let counting = Counting {
+            clock: SystemClock::shared(),
+            pictures: Arc::default(),
+        };
+        Ok(Box::new(Panicking(frames.clone(), counting)))
+    });
+    let house = House::with_device(Timing::default(), open);
+    house.take(1);
+    let why = house.failure();
+    assert!(why.contains("driver failed"), "{why}");
+    house.take(1);
+    assert!(matches!(house.next(), Event::TroubleCleared { .. }));
+    assert_eq!(house.photo().0, PhotoId(1));
+}
+
 #[test]
 fn a_second_incident_does_not_wait_for_the_first_ones_burst() {
     let opened = Arc::new(AtomicU32::new(0));
@@ -351,12 +383,18 @@ fn a_disk_that_refuses_photos_delays_none_and_is_a_trouble() {
 }
 
 #[test]
-fn cameras_of_a_later_issue_are_refused_with_what_to_use_instead() {
+fn a_webcam_that_is_not_there_says_so_and_what_mends_it() {
     let (inbox, _events) = Inbox::new(SystemClock::shared());
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    for device in [CameraDevice::Auto, CameraDevice::Path("/dev/video0".into())] {
+    let directory = tempfile::tempdir().unwrap();
+    let no_camera = directory.path().join("video0");
+    std::fs::write(&no_camera, "a file").unwrap();
+    for (path, mends) in [
+        (directory.path().join("video7"), "is it plugged in?"),
+        (no_camera, "check its cable"),
+    ] {
         let config = config::Camera {
-            device,
+            device: CameraDevice::Path(path),
             width: 640,
             height: 480,
             burst: 3,
@@ -364,9 +402,12 @@ fn cameras_of_a_later_issue_are_refused_with_what_to_use_instead() {
         };
         let shelf = PhotoShelf::new("nowhere");
         let (fault, handle) = (FaultSwitch::default(), runtime.handle().clone());
-        let refused = Camera::start(&config, inbox.clone(), shelf, PhotoId(1), fault, handle);
-        let error = refused.err().unwrap().to_string();
-        assert!(error.contains("not built yet"), "{error}");
+        let camera = Camera::start(&config, inbox.clone(), shelf, PhotoId(1), fault, handle);
+        let camera = camera.unwrap();
+        let answer = camera.handle().test();
+        let why = runtime.block_on(answer).unwrap().unwrap_err();
+        assert!(why.contains("opening it") && why.contains(mends), "{why}");
+        camera.stop();
     }
 }
 

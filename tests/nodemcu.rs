@@ -9,14 +9,15 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use asfaleia::alarm::{Entry, Event, Mode, Reading, SensorKind, SensorName, TroubleCode};
+use asfaleia::alarm::{Event, Reading, SensorName, TroubleCode};
 use asfaleia::clock::SystemClock;
-use asfaleia::config::{Active, NodeKey, NodeMcu, NodePort, Sensor, Source};
+use asfaleia::config::{self, Depth, NodeMcu, NodePort, Sensor};
 use asfaleia::inbox::{Inbox, Letter};
 use asfaleia::sensors::Errors;
 use asfaleia::sensors::line::{self, Line};
 use asfaleia::sensors::nodemcu::Node;
 use asfaleia::sensors::port::Ports;
+use rustix::fs::{FlockOperation, Mode, OFlags, flock};
 use rustix::io::Errno;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
@@ -97,14 +98,10 @@ impl House {
             name: name.into(),
             port,
         };
-        let sensors = [
-            sensor(&format!("{name} gas"), name, NodeKey::Gas, Active::High),
-            sensor(&format!("{name} beam"), name, NodeKey::Beam, Active::Low),
-        ];
         let root = self.root.path();
         let ports = Ports::under(root.join("sys"), root.join("dev"));
         let (inbox, errors) = (self.inbox.clone(), self.errors.clone());
-        Node::new(&node, &sensors, ports, inbox, errors)
+        Node::new(&node, &sensors(name), ports, inbox, errors)
     }
 
     fn watch(&self, name: &str, port: NodePort) {
@@ -113,14 +110,18 @@ impl House {
 
     /// Gives a far end a name among the USB serial ports, as the kernel does.
     fn name_usb(&self, tty: &str, far: &FarEnd) {
-        let root = self.root.path();
-        let usb = root.join("devices").join(tty);
+        let usb = self.root.path().join("devices").join(tty);
         let device = usb.join("1-1:1.0").join(tty);
-        fs::create_dir_all(&device).unwrap();
-        fs::write(usb.join("idVendor"), "1a86\n").unwrap();
-        fs::write(usb.join("idProduct"), "7523\n").unwrap();
+        self.name(tty, &device, far);
+        give_usb_ids(&usb, "1a86", "7523");
+    }
+
+    /// Gives a far end a name among the serial ports, with its device in sysfs.
+    fn name(&self, tty: &str, device: &Path, far: &FarEnd) {
+        let root = self.root.path();
+        fs::create_dir_all(device).unwrap();
         fs::create_dir(root.join("sys").join(tty)).unwrap();
-        symlink(&device, root.join("sys").join(tty).join("device")).unwrap();
+        symlink(device, root.join("sys").join(tty).join("device")).unwrap();
         symlink(&far.path, root.join("dev").join(tty)).unwrap();
     }
 
@@ -175,29 +176,16 @@ impl House {
     }
 }
 
-fn sensor(name: &str, node: &str, key: NodeKey, active: Active) -> Sensor {
-    Sensor {
-        name: name.into(),
-        kind: SensorKind::Gas,
-        room: name.into(),
-        source: Source::NodeMcu {
-            node: node.into(),
-            key,
-            active,
-        },
-        warm_up: Duration::ZERO,
-        modes: Mode::ALL.to_vec(),
-        entry: Entry::Instant,
-        hold: Duration::ZERO,
-        pulses: 1,
-        within: Duration::ZERO,
-        cooldown: Duration::ZERO,
-        max_triggers: 5,
-        confirm: None,
-        soak: false,
-        silent_after: Some(Duration::from_secs(10)),
-        unwatched_call_after: Duration::from_secs(120),
-    }
+/// A gas sensor and a beam on this node.
+fn sensors(node: &str) -> Vec<Sensor> {
+    let text = format!(
+        "[[nodemcu]]\nname = \"{node}\"\nport = \"/dev/ttyUSB0\"\n\
+         [[sensor]]\nname = \"{node} gas\"\nkind = \"gas\"\nnodemcu = \"{node}.gas\"\n\
+         [[sensor]]\nname = \"{node} beam\"\nkind = \"beam\"\nnodemcu = \"{node}.beam\"\n\
+         active = \"low\"\n"
+    );
+    let loaded = config::parse(&text, "test", Depth::Shape);
+    loaded.unwrap_or_else(|it| panic!("{it}")).config.sensors
 }
 
 fn gas_line(node: &str, seq: u32, gas: bool) -> Line {
@@ -209,6 +197,11 @@ fn gas_line(node: &str, seq: u32, gas: bool) -> Line {
         raw: Some(300),
         beam: None,
     }
+}
+
+fn give_usb_ids(device: &Path, vendor: &str, product: &str) {
+    fs::write(device.join("idVendor"), format!("{vendor}\n")).unwrap();
+    fs::write(device.join("idProduct"), format!("{product}\n")).unwrap();
 }
 
 fn usb() -> NodePort {
@@ -407,6 +400,62 @@ fn a_node_that_is_not_plugged_in_at_the_start_is_gone_and_comes_later() {
 }
 
 #[test]
+fn of_all_ports_only_those_with_the_usb_ids_are_read() {
+    let house = House::new();
+    let devices = house.root.path().join("devices");
+    // Where the name of each port sorts before ours: it would be tried first.
+    let built_in = FarEnd::plug_in();
+    let platform = devices.join("platform/3f201000.serial");
+    house.name("ttyAMA0", &platform, &built_in);
+    let strangers =
+        [("a", "1a86", "55d4"), ("b", "0403", "7523")].map(|(name, vendor, product)| {
+            let (far, usb) = (FarEnd::plug_in(), devices.join(name));
+            house.name(&format!("ttyACM{name}"), &usb.join("1-2:1.0"), &far);
+            give_usb_ids(&usb, vendor, product);
+            far
+        });
+    // A console has no device at all.
+    fs::create_dir(house.root.path().join("sys/console")).unwrap();
+    // A board that speaks USB itself: its port's device is the interface, not one step below it.
+    let (far, usb_device) = (FarEnd::plug_in(), devices.join("own"));
+    house.name("ttyACMown", &usb_device.join("1-3:1.0"), &far);
+    give_usb_ids(&usb_device, "1a86", "7523");
+
+    for wrong in strangers.iter().chain([&built_in]) {
+        wrong.say("kitchen", 1, true);
+    }
+    far.say("kitchen", 1, false);
+    house.watch("kitchen", usb());
+    house.expect_cleared();
+    match house.next() {
+        Event::Reading(reading) => assert!(!reading.active, "a stranger's line"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_port_named_by_id_is_found_again_where_its_link_points_then() {
+    let house = House::new();
+    let far = FarEnd::plug_in();
+    let by_id = house.root.path().join("usb-1a86_USB_Serial-if00-port0");
+    symlink(&far.path, &by_id).unwrap();
+    house.watch("kitchen", path(&by_id));
+    far.say("kitchen", 1, true);
+    house.expect_cleared();
+    assert!(house.next_of("kitchen gas", true).found);
+
+    fs::remove_file(&by_id).unwrap();
+    drop(far);
+    house.expect_gone();
+
+    let far = FarEnd::plug_in();
+    symlink(&far.path, &by_id).unwrap();
+    far.say("kitchen", 1, true);
+    house.expect_cleared();
+    assert!(house.next_of("kitchen gas", true).found);
+}
+
+#[test]
 fn twins_with_the_same_usb_ids_are_told_apart_by_what_they_say() {
     let house = House::new();
     let twins = [("kitchen", true), ("cellar", false)].map(|(name, gas)| {
@@ -477,6 +526,16 @@ fn a_port_is_ours_alone() {
     far.say("kitchen", 1, false);
     house.expect_cleared();
     house.next_of("kitchen gas", false);
+    // Other programs that ask before they read, as terminal programs do, see that it is taken.
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK;
+    match rustix::fs::open(&far.path, flags, Mode::empty()) {
+        Ok(port) => assert_eq!(
+            flock(&port, FlockOperation::NonBlockingLockExclusive),
+            Err(Errno::WOULDBLOCK)
+        ),
+        // Nobody but root gets so far.
+        Err(why) => assert_eq!(why, Errno::BUSY),
+    }
     house.watch("thief", path(&far.path));
     match house.next() {
         Event::Lost { sensor } => assert_eq!(sensor.as_str(), "thief gas"),

@@ -1,18 +1,20 @@
 //! The panel's thread body over fake hands and fake wires, on a clock that the test owns.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use asfaleia::actuators::{Exhaust, Outputs};
 use asfaleia::alarm::{
-    Alarm, BootTime, Calls, Durable, Event, IncidentId, PhotoId, Reading, Status, TroubleCode,
+    Alarm, BootTime, Calls, Durable, Event, IncidentId, PhotoId, Reading, Started, Status,
+    StoreFound, TroubleCode,
 };
 use asfaleia::clock::{Clock, WallTime};
 use asfaleia::config::{self, Depth};
-use asfaleia::inbox::Letter;
+use asfaleia::inbox::{Inbox, Letter};
 use asfaleia::outbox::{AddressBook, Channels, Threads};
-use asfaleia::panel::{Handover, Hands, Lines, Panel, Reconfigured};
+use asfaleia::panel::{Handover, Hands, Lines, Panel, Reconfigured, SavedState};
 use asfaleia::store::PhotoRow;
 
 /// A clock that moves on a little each time it is read, as a real one does.
@@ -35,9 +37,17 @@ impl Clock for RunningClock {
     }
 }
 
-/// Keeps what the panel showed last, and what it did in which order.
+/// Keeps what the panel showed last, what it did in which order, and what it saved; or fails.
 #[derive(Clone, Default)]
-struct Shown(Arc<Mutex<Option<Status>>>, Done);
+struct Shown(Arc<Mutex<Option<Status>>>, Done, Arc<Mutex<Kept>>);
+
+/// What the store would hold.
+#[derive(Default)]
+struct Kept {
+    state: Option<String>,
+    /// The next hand-over panics.
+    fails: bool,
+}
 
 /// What was done, in order.
 type Done = Arc<Mutex<Vec<&'static str>>>;
@@ -54,7 +64,16 @@ impl Hands for Shown {
     fn photo(&self, _: IncidentId, _: PhotoId) -> Option<PhotoRow> {
         None
     }
-    fn hand_over(&mut self, _: Handover) {}
+    fn hand_over(&mut self, handover: Handover) {
+        let mut kept = self.2.lock().expect("a panic lets go of it first");
+        if kept.fails {
+            drop(kept);
+            panic!("the hands fail");
+        }
+        if let Some(state) = handover.batch.state {
+            kept.state = Some(state);
+        }
+    }
     fn attach(&mut self, _: IncidentId, _: Result<PhotoId, String>) {}
     fn stop_calls(&mut self, _: Calls) {}
     fn show(&mut self, status: Status) {
@@ -77,6 +96,11 @@ impl House {
     /// A gas sensor and a fan; the fan runs on for `run_on`, and each look at the clock takes
     /// `per_look`.
     fn new(run_on: &str, per_look: Duration) -> House {
+        House::restored(run_on, per_look, Durable::default())
+    }
+
+    /// The same, with what was saved.
+    fn restored(run_on: &str, per_look: Duration, state: Durable) -> House {
         let text = format!(
             "[gpio]\nbackend = \"simulated\"\n[[sensor]]\nname = \"gas\"\nkind = \"gas\"\n\
              simulated = true\n[camera]\ndevice = \"simulated\"\n[exhaust]\nsimulated = true\nrun-on = \"{run_on}\"\n"
@@ -104,7 +128,7 @@ impl House {
             buzzer: None,
             exhaust: Some(Exhaust::new(switch, outputs.clone())),
         };
-        let alarm = Alarm::new(config.policy(), Durable::default(), clock.boot());
+        let alarm = Alarm::new(config.policy(), state, clock.boot());
         let channels = Channels::from(&config);
         let book = AddressBook::new(channels, Threads::default(), 1, fastrand::Rng::with_seed(1));
         House {
@@ -175,4 +199,40 @@ fn the_fan_is_switched_before_the_camera_wakes() {
     let at = |what| done.iter().position(|it| *it == what);
     let (fan, photos) = (at("fan on"), at("photos"));
     assert!(fan.is_some() && fan < photos, "{done:?}");
+}
+
+#[test]
+fn what_waits_in_the_queue_at_the_stop_is_still_taken() {
+    let mut house = House::new("5m", Duration::from_nanos(1));
+    let (inbox, letters) = Inbox::new(house.clock.clone());
+    inbox.send(Event::Tick);
+    inbox.send(Event::Reading(Reading::seen("gas", true)));
+    house.panel.run(&letters, || true);
+    assert!(house.outputs.exhaust.active(), "the gas was not lost");
+}
+
+#[test]
+fn a_panel_that_fails_leaves_the_fan_on_and_comes_back_with_it() {
+    let mut house = House::new("5m", Duration::from_nanos(1));
+    house.gas(true);
+    house.shown.2.lock().expect("no test panicked").fails = true;
+    let failing = AssertUnwindSafe(|| house.gas(false));
+    assert!(catch_unwind(failing).is_err(), "the thread ends");
+    assert!(house.outputs.exhaust.active(), "nobody switched it off");
+
+    let saved = house.shown.2.lock().expect("it was let go").state.take();
+    let saved: SavedState = serde_json::from_str(&saved.expect("gas is saved")).expect("by us");
+    let mut back = House::restored("5m", Duration::from_nanos(1), saved.alarm);
+    assert!(
+        !back.outputs.exhaust.active(),
+        "a line that is claimed is off"
+    );
+    back.event(Event::Started(Started {
+        new_boot: false,
+        store: StoreFound::Restored,
+        gap: None,
+        waiting: 0,
+        arm_away: false,
+    }));
+    assert!(back.outputs.exhaust.active());
 }

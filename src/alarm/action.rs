@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::drill::Proof;
 use super::event::{Actor, Test, TroubleCode};
 use super::incident::{Incident, IncidentId, IncidentKind, PhotoId};
+use super::ladder::Calls;
 use super::policy::{Mode, Rung, SensorKind, SensorName};
+use super::start::BootReport;
 use super::state::Recording;
 use super::time::BootTime;
 
@@ -66,15 +69,12 @@ pub enum Action {
     SaveRecording(Recording),
     /// Now, by the camera's task: one photo that belongs to no incident.
     TryCamera,
-}
-
-/// Which calls are to stop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Calls {
-    /// Somebody acknowledged: all of them, also those about what is over by now.
-    All,
-    /// The reason is gone: those about this incident.
-    Of(IncidentId),
+    /// Now, for a drill: the broker, and the camera if there is one. What becomes of it is written
+    /// down as [`Record::Proof`]; the photo goes to the drill's mails.
+    Prove {
+        /// There is a camera, and mails wait for its photo.
+        camera: bool,
+    },
 }
 
 /// What the buzzer sounds. `docs/configuration.md` lists the rhythms.
@@ -236,6 +236,22 @@ pub enum Record {
         /// On or off.
         on: bool,
     },
+    /// The service is back: what it found.
+    BootReport(BootReport),
+    /// A drill began.
+    Drill {
+        /// Who asked for it.
+        by: Actor,
+    },
+    /// A drill's test went along one path, or did not.
+    Proof {
+        /// `email:NAME`, `phone:NAME`, `webhook:NAME`, `mqtt`, `camera`.
+        path: String,
+        /// What became of it.
+        outcome: Proof,
+        /// The server's reply or what went wrong.
+        detail: String,
+    },
     /// An output was tried on command.
     Test {
         /// Which.
@@ -366,17 +382,11 @@ pub enum About {
         cleared: Vec<(TroubleCode, String)>,
     },
     /// The service is back after power was away.
-    BootReport {
-        /// The panel's state.
-        state: String,
-        /// What was going on.
-        incidents: Vec<IncidentId>,
-        /// Sensors that are active now.
-        active: Vec<SensorName>,
-        /// Messages that still wait.
-        waiting: u32,
-        /// Seconds without a sign of life.
-        gap_seconds: Option<u64>,
+    BootReport(BootReport),
+    /// A drill: a test along every path.
+    Drill {
+        /// Who asked for it.
+        by: Actor,
     },
     /// A test, asked for by somebody.
     Test {

@@ -1,7 +1,8 @@
 //! What people ask of the panel, and whether they may.
 
-use super::action::{About, Action, Calls, Notice, Pattern, Record};
+use super::action::{About, Action, Notice, Pattern, Record};
 use super::event::{Actor, Command, Origin, Right, Test};
+use super::ladder::Calls;
 use super::state::Panel;
 use super::status::Answer;
 use super::step::Alarm;
@@ -29,6 +30,7 @@ impl Alarm {
             Command::Acknowledge => ("acknowledge", Right::Guest),
             Command::WalkTest(_) => ("walk-test", Right::Owner),
             Command::Test(_) => ("test", Right::Owner),
+            Command::Drill { .. } => ("drill", Right::Owner),
         };
         if by.right < needed {
             let why = if by.origin == Origin::Mqtt {
@@ -62,6 +64,7 @@ impl Alarm {
                 self.test(test, &by, now, out);
                 Vec::new()
             }
+            Command::Drill { buzzer, relay } => self.drill(buzzer, relay, &by, now, out),
         };
         if reasons.is_empty() {
             return Answer::Done;
@@ -192,8 +195,16 @@ impl Alarm {
                 }
             }
             Test::Photo => out.push(Action::TryCamera),
-            Test::Buzzer => out.push(Action::Chirp(Pattern::OwnerRecognised)),
-            Test::Relay => self.volatile.relay_test = Some(now + RELAY_TEST_TIME),
+            Test::Buzzer => self.try_buzzer(out),
+            Test::Relay => self.try_relay(now),
         }
+    }
+
+    pub(super) fn try_buzzer(&self, out: &mut Vec<Action>) {
+        out.push(Action::Chirp(Pattern::OwnerRecognised));
+    }
+
+    pub(super) fn try_relay(&mut self, now: BootTime) {
+        self.volatile.relay_test = Some(now + RELAY_TEST_TIME);
     }
 }

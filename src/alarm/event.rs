@@ -54,6 +54,9 @@ pub enum Event {
         /// Its subject.
         subject: String,
     },
+    /// How long the service was away, as far as it is known by now: at the start, and again when
+    /// the clock was set.
+    Away(Away),
     /// The owner changed the configuration.
     PolicyChanged(Box<Policy>),
     /// Nothing happened; deadlines that are due run. A stray one changes nothing.
@@ -73,6 +76,17 @@ pub struct Started {
     pub waiting: u32,
     /// `on-boot = "away"`, and this is a new boot: a panel that is disarmed arms itself.
     pub arm_away: bool,
+}
+
+/// How long before this start things had happened, as far as the clocks tell.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Away {
+    /// The last sign of life.
+    pub gap: Option<Duration>,
+    /// The oldest message that waits.
+    pub oldest_waiting: Option<Duration>,
+    /// The first triggers of incidents that go on.
+    pub incidents: Vec<(IncidentId, Duration)>,
 }
 
 /// What the store held at the start.
@@ -134,6 +148,13 @@ pub enum Command {
     WalkTest(bool),
     /// Try one output for real.
     Test(Test),
+    /// Send a marked test along every path to people, for real, and prove the camera.
+    Drill {
+        /// The buzzer too, for a moment.
+        buzzer: bool,
+        /// The exhaust relay too, for a moment.
+        relay: bool,
+    },
 }
 
 /// One output to try.
@@ -182,6 +203,7 @@ impl Actor {
             (None, Origin::Token) => "a program",
             (None, Origin::Mqtt) => "MQTT",
             (None, Origin::Reader) => "the reader at the door",
+            (None, Origin::Schedule) => "the schedule",
         }
     }
 }
@@ -200,6 +222,8 @@ pub enum Origin {
     Mqtt,
     /// Face, finger or PIN at the door.
     Reader,
+    /// Nobody: `[drill] every` says so.
+    Schedule,
 }
 
 /// What the origin has shown the right to.
@@ -239,6 +263,8 @@ pub enum TroubleCode {
     LinkNoisy,
     /// A node's serial port is not there.
     NodeGone,
+    /// GPIO lines cannot be watched.
+    GpioGone,
     /// The camera gives no pictures.
     Camera,
     /// Mail cannot leave.
@@ -267,6 +293,10 @@ pub enum TroubleCode {
     StateLost,
     /// A part of the program failed and was restarted.
     TaskFailed,
+    /// A part of the program does not turn.
+    TaskHangs,
+    /// The socket or the web's port could not be opened.
+    Web,
     /// A bounded queue was full and something was dropped.
     QueueFull,
     /// Simulated devices in a real service.
@@ -277,6 +307,10 @@ pub enum TroubleCode {
     Output,
     /// A message was given up.
     GivenUp,
+    /// A path to people was not proven for longer than the drills' schedule allows.
+    Unproven,
+    /// The outside service that watches us cannot be reached.
+    Heartbeat,
 }
 
 impl TroubleCode {
@@ -288,6 +322,7 @@ impl TroubleCode {
             Self::SensorInhibited => "sensor-inhibited",
             Self::LinkNoisy => "link-noisy",
             Self::NodeGone => "node-gone",
+            Self::GpioGone => "gpio-gone",
             Self::Camera => "camera",
             Self::Mail => "mail",
             Self::Phone => "phone",
@@ -302,11 +337,15 @@ impl TroubleCode {
             Self::NeverArmed => "never-armed",
             Self::StateLost => "state-lost",
             Self::TaskFailed => "task-failed",
+            Self::TaskHangs => "task-hangs",
+            Self::Web => "web",
             Self::QueueFull => "queue-full",
             Self::Simulated => "simulated",
             Self::ExhaustLong => "exhaust-long",
             Self::Output => "output",
             Self::GivenUp => "given-up",
+            Self::Unproven => "unproven",
+            Self::Heartbeat => "heartbeat",
         }
     }
 }

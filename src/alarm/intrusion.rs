@@ -1,7 +1,8 @@
 //! The intrusion machine: arming, delays, the alarm and its end.
 
-use super::action::{About, Action, Calls, Effect, Notice, Record};
+use super::action::{About, Action, Effect, Notice, Record};
 use super::incident::{Ending, Incident, IncidentId, IncidentKind};
+use super::ladder::Calls;
 use super::policy::{Entry, Held, SensorKind, SensorName, SensorPolicy};
 use super::state::{Inhibition, Open, Panel};
 use super::step::Alarm;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::incident::IncidentId;
 use super::policy::Rung;
 use super::time::BootTime;
 
@@ -87,6 +88,15 @@ pub enum End {
     GaveUp,
 }
 
+/// Which calls are to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Calls {
+    /// Somebody acknowledged: all of them, also those about what is over by now.
+    All,
+    /// The reason is gone: those about this incident.
+    Of(IncidentId),
+}
+
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -152,6 +162,14 @@ impl Ladder {
             | Stage::LookUp { .. }
             | Stage::Calling { .. }
             | Stage::Heard { .. } => self.rungs.get(self.rung),
+        }
+    }
+
+    /// Who was not called, or not to an end, in this round.
+    pub fn left(&self) -> &[Rung] {
+        match self.round < self.rounds {
+            true => &self.rungs[self.rung..],
+            false => &[],
         }
     }
 

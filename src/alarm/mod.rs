@@ -5,6 +5,7 @@
 mod action;
 mod arming;
 mod commands;
+mod drill;
 mod event;
 #[cfg(test)]
 mod fixtures;
@@ -28,16 +29,19 @@ mod supervision;
 mod time;
 mod troubles;
 
-pub use action::{About, Action, Calls, Effect, Notice, Pattern, Record};
+pub use action::{About, Action, Effect, Notice, Pattern, Record};
+pub use drill::Proof;
 pub use event::{
-    Actor, Command, Event, Origin, Reading, Right, Started, StoreFound, Test, Trouble, TroubleCode,
+    Actor, Away, Command, Event, Origin, Reading, Right, Started, StoreFound, Test, Trouble,
+    TroubleCode,
 };
 pub use incident::{Cause, Ending, Incident, IncidentId, IncidentKind, PhotoId};
-pub use ladder::{CallEnd, End, Ladder, Refusal, Step};
+pub use ladder::{CallEnd, Calls, End, Ladder, Refusal, Step};
 pub use policy::{
     Confirm, Entry, ExhaustPolicy, Held, Mode, PanelPolicy, PhonePolicy, Policy, PowerOn, Rung,
     SensorKind, SensorName, SensorPolicy,
 };
+pub use start::{BootReport, GoingOn};
 pub use state::{Durable, Fan, Gas, Inhibition, Marks, Open, Panel, Recording, Seen};
 pub use status::{Answer, GasStatus, SensorState, SensorStatus, Status};
 pub use step::Alarm;

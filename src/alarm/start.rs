@@ -1,16 +1,52 @@
 //! What the panel finds: at its start, and after a change of the policy.
 
 use super::action::{About, Action, Notice, Pattern, Record};
-use super::event::{Started, StoreFound, Trouble, TroubleCode};
+use super::event::{Away, Started, StoreFound, Trouble, TroubleCode};
+use super::incident::{IncidentId, IncidentKind};
 use super::policy::{Mode, Policy, SensorKind, SensorName};
 use super::sensing::Sensing;
-use super::state::{BootReport, Panel};
+use super::state::{DueReport, Panel};
 use super::step::Alarm;
 use super::time::BootTime;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Sensors have said what they see so long after the start; then the boot report leaves.
 const BOOT_REPORT_AFTER: Duration = Duration::from_secs(5);
+/// While the clock is not set nobody knows how long power was away, and no certificate is valid:
+/// the report waits for the clock, but no longer than this.
+const CLOCK_MAY_TAKE: Duration = Duration::from_secs(60);
+
+/// What the service found when it came back. Seconds count back from the start.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootReport {
+    /// The panel's state.
+    pub state: String,
+    /// What was going on.
+    pub incidents: Vec<GoingOn>,
+    /// Sensors that are active now.
+    pub active: Vec<SensorName>,
+    /// Messages that still waited.
+    pub waiting: u32,
+    /// The oldest of them happened so long ago, if that is known.
+    pub oldest_seconds: Option<u64>,
+    /// Without a sign of life for so long, if that is known.
+    pub gap_seconds: Option<u64>,
+}
+
+/// An incident that goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GoingOn {
+    /// Its number.
+    pub id: IncidentId,
+    /// Intrusion or gas.
+    pub kind: IncidentKind,
+    /// Its sensors, in the order in which they joined.
+    pub sensors: Vec<SensorName>,
+    /// It began so long ago, if that is known.
+    pub since_seconds: Option<u64>,
+}
 
 impl Alarm {
     pub(super) fn started(&mut self, started: &Started, now: BootTime, out: &mut Vec<Action>) {
@@ -63,36 +99,82 @@ impl Alarm {
         if state != before {
             self.record_state(before, None, out);
         }
-        if started.new_boot && started.store != StoreFound::Fresh {
-            self.volatile.boot_report = Some(BootReport {
-                due: now + BOOT_REPORT_AFTER,
-                gap_seconds: started.gap.map(|gap| gap.as_secs()),
+        if started.store != StoreFound::Fresh {
+            let wait = match started.gap {
+                Some(_) => BOOT_REPORT_AFTER,
+                None => CLOCK_MAY_TAKE,
+            };
+            self.volatile.boot_report = Some(DueReport {
+                due: Some(now + wait),
+                power_was_away: started.new_boot,
                 waiting: started.waiting,
+                away: Away {
+                    gap: started.gap,
+                    ..Away::default()
+                },
             });
         }
     }
 
-    pub(super) fn report_boot(&self, report: &BootReport, now: BootTime, out: &mut Vec<Action>) {
-        let active = self
-            .policy
-            .sensors
-            .iter()
+    /// More is known of the time before the start. A report that has left with another gap, or
+    /// none, is followed by one that is right.
+    pub(super) fn away(&mut self, away: Away, now: BootTime) {
+        let soonest = now.max(self.volatile.started + BOOT_REPORT_AFTER);
+        if let Some(report) = &mut self.volatile.boot_report {
+            if away.gap.is_some() && away.gap != report.away.gap {
+                report.due = Some(report.due.map_or(now, |due| due.min(soonest)));
+            }
+            report.away = away;
+        }
+    }
+
+    pub(super) fn boot_report_due(&self) -> Option<BootTime> {
+        self.volatile.boot_report.as_ref()?.due
+    }
+
+    pub(super) fn report_boot(&mut self, out: &mut Vec<Action>) {
+        let Some(due) = &mut self.volatile.boot_report else {
+            return;
+        };
+        due.due = None;
+        let DueReport {
+            power_was_away,
+            waiting,
+            away,
+            ..
+        } = due.clone();
+        let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
+        let active = (self.policy.sensors.iter())
             .filter(|sensor| self.sensing(&sensor.name).is_some_and(Sensing::is_active))
             .map(|sensor| sensor.name.clone())
             .collect();
-        let incidents = [&self.durable.intrusion, &self.durable.gas.open]
-            .into_iter()
-            .flatten()
-            .map(|open| open.incident.id)
+        let open = [&self.durable.intrusion, &self.durable.gas.open];
+        let incidents = (open.into_iter().flatten())
+            .map(|open| GoingOn {
+                id: open.incident.id,
+                kind: open.incident.kind,
+                sensors: (open.incident.causes.iter())
+                    .map(|cause| cause.sensor.clone())
+                    .collect(),
+                since_seconds: (away.incidents.iter())
+                    .find(|(id, _)| *id == open.incident.id)
+                    .map(|(_, ago)| ago.as_secs()),
+            })
             .collect();
-        let about = About::BootReport {
+        let report = BootReport {
             state: self.durable.panel.name().into(),
             incidents,
             active,
-            waiting: report.waiting,
-            gap_seconds: report.gap_seconds,
+            waiting,
+            oldest_seconds: seconds(away.oldest_waiting),
+            gap_seconds: seconds(away.gap),
         };
-        out.push(Action::Send(Notice::plain(about, now)));
+        self.record(None, Record::BootReport(report.clone()), out);
+        if power_was_away {
+            let about = About::BootReport(report);
+            // Its times count back from the start.
+            out.push(Action::Send(Notice::plain(about, self.volatile.started)));
+        }
     }
 
     /// Makes the per-sensor state fit the policy.

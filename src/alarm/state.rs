@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::action::Pattern;
+use super::event::Away;
 use super::incident::{Incident, IncidentId, PhotoId};
 use super::policy::{Held, Mode, SensorKind, SensorName};
 use super::sensing::Sensing;
@@ -299,15 +300,17 @@ pub(super) struct Volatile {
     /// A walk test runs until then.
     pub(super) walk_test: Option<BootTime>,
     /// When the boot report is due, and what is to be said in it.
-    pub(super) boot_report: Option<BootReport>,
+    pub(super) boot_report: Option<DueReport>,
 }
 
-/// A boot report that waits for the sensors' first readings.
+/// A boot report: waits for the sensors' first readings, and for the clock.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct BootReport {
-    pub(super) due: BootTime,
-    pub(super) gap_seconds: Option<u64>,
+pub(super) struct DueReport {
+    /// `None`: it has left.
+    pub(super) due: Option<BootTime>,
+    pub(super) power_was_away: bool,
     pub(super) waiting: u32,
+    pub(super) away: Away,
 }
 
 /// One reading, remembered.

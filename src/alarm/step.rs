@@ -86,6 +86,10 @@ impl Alarm {
                 self.clear(code, &subject, now, out);
                 Answer::Done
             }
+            Event::Away(away) => {
+                self.away(away, now);
+                Answer::Done
+            }
             Event::PolicyChanged(policy) => {
                 self.policy_changed(*policy, now, out);
                 Answer::Done
@@ -105,7 +109,7 @@ impl Alarm {
         [
             self.volatile.relay_test,
             self.volatile.walk_test,
-            self.volatile.boot_report.as_ref().map(|report| report.due),
+            self.boot_report_due(),
             troubles,
             self.intrusion_deadline(),
             self.gas_deadline(),
@@ -158,8 +162,8 @@ impl Alarm {
         if passed(self.volatile.walk_test) {
             self.end_walk_test(out);
         }
-        if let Some(report) = self.volatile.boot_report.take_if(|report| report.due <= at) {
-            self.report_boot(&report, at, out);
+        if passed(self.boot_report_due()) {
+            self.report_boot(out);
         }
         let troubles = self
             .volatile

@@ -94,11 +94,12 @@ impl Troubles {
         Some(not_before.map_or(earliest, |not_before| earliest.max(not_before)))
     }
 
-    /// Everything that nobody was told yet and that has settled; counts as told from now on.
+    /// Everything that nobody was told yet; counts as told from now on. Once a mail goes, because
+    /// something has settled, what began just before goes with it: the next is an hour away.
     pub(super) fn take_news(&mut self, now: BootTime) -> News {
         let mut news = News::default();
         for ((code, subject), standing) in &mut self.standing {
-            if !standing.told && standing.since + SETTLE <= now {
+            if !standing.told {
                 standing.told = true;
                 news.raised
                     .push((*code, subject.clone(), standing.text.clone()));
@@ -149,6 +150,16 @@ mod tests {
         assert_eq!(troubles.take_news(at(42)).raised.len(), 2);
         troubles.raise(silent("cellar"), at(60));
         assert_eq!(troubles.mail_due(Some(at(42) + HOUR)), Some(at(3642)));
+    }
+
+    #[test]
+    fn what_began_just_before_the_mail_goes_with_it_and_does_not_wait_for_an_hour() {
+        let mut troubles = Troubles::default();
+        troubles.raise(silent("garage"), at(10));
+        troubles.raise(silent("hall"), at(39));
+        assert_eq!(troubles.mail_due(None), Some(at(40)));
+        assert_eq!(troubles.take_news(at(40)).raised.len(), 2);
+        assert_eq!(troubles.mail_due(Some(at(40) + HOUR)), None);
     }
 
     #[test]

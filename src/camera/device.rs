@@ -1,5 +1,6 @@
 //! The one interface to whatever takes pictures, and which of them the owner chose.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,15 +34,29 @@ pub(super) const MOST_BYTES: usize = 10 * 1024 * 1024;
 /// Why there is no picture. Goes into mails as it is.
 #[derive(Debug, thiserror::Error)]
 pub enum CameraError {
-    /// The device's issue comes later.
+    /// A device that this system or build does not have.
     #[error(
-        "[camera] device {0:?} is not built yet: use \"simulated\", {{ command = […] }} or \
+        "webcams are not part of this build: use \"simulated\", {{ command = […] }} or \
          {{ url = \"…\" }}"
     )]
-    NotBuiltYet(String),
+    NotHere,
+    /// Nothing to take pictures with.
+    #[error("no webcam is there: plug one in, or name another [camera] device")]
+    NoWebcam,
+    /// A webcam that does not do it.
+    #[error("the webcam {device}: {why}")]
+    Webcam {
+        /// Its file.
+        device: String,
+        /// What became of it, and what mends it.
+        why: String,
+    },
     /// No device.
     #[error("the camera is gone: check its cable")]
     Gone,
+    /// A mistake in the device's driver.
+    #[error("the camera's driver failed: the log says where; report it")]
+    Panicked,
     /// A device that gives nothing.
     #[error("the camera gave no picture within {after:.1?}: check it, or restart it")]
     TimedOut {
@@ -77,10 +92,8 @@ pub(super) fn chosen(
     let pixels = |n: u32| u16::try_from(n).expect("the configuration allows 4096 pixels at most");
     let (width, height) = (pixels(config.width), pixels(config.height));
     Ok(match config.device.clone() {
-        CameraDevice::Auto => return Err(CameraError::NotBuiltYet("auto".into())),
-        CameraDevice::Path(path) => {
-            return Err(CameraError::NotBuiltYet(path.display().to_string()));
-        }
+        CameraDevice::Auto => webcam(None, (width, height), clock)?,
+        CameraDevice::Path(path) => webcam(Some(path), (width, height), clock)?,
         CameraDevice::Simulated => Box::new(move || {
             let device = Simulated::new(width, height, clock.clone(), fault.clone());
             Ok(Box::new(device) as Box<dyn Device>)
@@ -98,6 +111,23 @@ pub(super) fn chosen(
             })
         }
     })
+}
+
+#[cfg(target_os = "linux")]
+fn webcam(
+    path: Option<PathBuf>,
+    size: (u16, u16),
+    clock: SharedClock,
+) -> Result<Open, CameraError> {
+    Ok(Box::new(move || {
+        let device = super::webcam::open(path.as_deref(), size, &clock)?;
+        Ok(Box::new(device) as Box<dyn Device>)
+    }))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn webcam(_: Option<PathBuf>, _: (u16, u16), _: SharedClock) -> Result<Open, CameraError> {
+    Err(CameraError::NotHere)
 }
 
 /// Whole, from the start marker to the end marker.

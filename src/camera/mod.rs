@@ -9,8 +9,11 @@ mod shelf;
 mod simulated;
 mod trouble;
 mod url;
+#[cfg(target_os = "linux")]
+pub mod webcam;
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -66,7 +69,7 @@ impl Default for Timing {
 
 impl Camera {
     /// Starts the owner's camera. It is not opened before a picture is wanted. Photos are numbered
-    /// from `next`; a `fault` breaks the simulated camera. Fails if the device is not built yet or
+    /// from `next`; a `fault` breaks the simulated camera. Fails if this build has no such device or
     /// its HTTP client cannot be made.
     pub fn start(
         config: &config::Camera,
@@ -160,6 +163,12 @@ impl CameraHandle {
         self.trouble.raise(why.into());
     }
 
+    /// Whether the camera's thread turns: it answers between two pictures.
+    pub fn ask(&self, question: oneshot::Sender<()>) {
+        // A queue that is full, or gone, lets the question fall, which is no answer.
+        let _ = self.requests.try_send(Request::Ask(question));
+    }
+
     /// One photo for `test photo`: on the shelf and on disk as any other, without an event.
     pub fn test(&self) -> oneshot::Receiver<Result<PhotoId, String>> {
         let (reply, answer) = oneshot::channel();
@@ -203,6 +212,7 @@ enum Request {
         reply: oneshot::Sender<Result<PhotoId, String>>,
         asked: BootTime,
     },
+    Ask(oneshot::Sender<()>),
     Stop,
 }
 
@@ -251,6 +261,7 @@ impl Photographer {
                     due: asked,
                     purpose: Purpose::Test(reply),
                 }),
+                Ok(Request::Ask(question)) => drop(question.send(())),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.take_what_is_due();
@@ -314,10 +325,12 @@ impl Photographer {
     }
 
     fn frame(&mut self, patience: Duration) -> Result<Frame, CameraError> {
-        let frame = match &mut self.device {
+        // A driver that panics is a camera that failed, and no end of this thread.
+        let frame = catch_unwind(AssertUnwindSafe(|| match &mut self.device {
             Some(device) => device.frame(patience),
             None => (self.open)().and_then(|device| self.device.insert(device).frame(patience)),
-        };
+        }));
+        let frame = frame.unwrap_or(Err(CameraError::Panicked));
         match &frame {
             Ok(_) => self.trouble.clear(),
             Err(error) => {

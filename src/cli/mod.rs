@@ -4,6 +4,7 @@ mod check;
 mod client;
 mod command;
 mod completions;
+mod drill;
 mod events;
 pub mod exit;
 mod replay;
@@ -89,6 +90,8 @@ enum Command {
     Events(events::EventsArgs),
     /// Try one output for real
     Test(command::TestArgs),
+    /// Send a marked test along every way to people, and see what arrives
+    Drill(drill::DrillArgs),
     /// Every trigger beeps and is listed here, nothing else happens, until Ctrl-C
     WalkTest(walk_test::WalkTestArgs),
     /// Print a completion script for a shell
@@ -144,6 +147,7 @@ fn run(cli: Cli) -> exit::Result {
         Command::Silence => command::silence(&service()?),
         Command::Events(args) => events::run(&service()?, args),
         Command::Test(args) => command::test(&service()?, args),
+        Command::Drill(args) => drill::run(&service()?, args),
         Command::WalkTest(args) => walk_test::run(&service()?, args),
         Command::Completions(args) => completions::completions(args, Cli::command()),
         Command::Man => completions::man(Cli::command()),

@@ -13,6 +13,7 @@ use crate::alarm::Durable;
 use crate::clock::SystemClock;
 use crate::config::{self, GpioBackend, Source};
 use crate::daemon::{self, Devices, Plan};
+use crate::gpio::{GpioError, KeptLines};
 use crate::simulator::SimulatedDevices;
 use crate::store::StoreOptions;
 use crate::supervisor::systemd;
@@ -28,10 +29,15 @@ pub struct RunArgs {
 
 pub(super) fn run(places: &Places, args: RunArgs) -> Result {
     service::start_log(LevelFilter::INFO);
+    // First of all: other descriptors must not be taken for them.
+    let kept_lines = KeptLines::from_systemd();
     let clock = SystemClock::shared();
     let file = places.config();
-    let chosen =
-        daemon::choose(&file, &clock).map_err(|rejected| Failed::new(Exit::Config, rejected))?;
+    let chosen = daemon::choose(&file, &clock).map_err(|rejected| {
+        let waits = "nothing is watched until it passes `asfaleia check`; \
+                     the installed service starts by itself when the file is saved";
+        Failed::new(Exit::Config, format!("{rejected}; {waits}"))
+    })?;
     let not_built = config::not_built_yet(&chosen.loaded.config);
     if !not_built.is_empty() {
         return Err(Failed::new(
@@ -56,13 +62,22 @@ pub(super) fn run(places: &Places, args: RunArgs) -> Result {
         let stop = CancellationToken::new();
         service::stop_on_signals(stop.clone()).map_err(|error| Failed::new(Exit::OsErr, error))?;
         let config = &chosen.loaded.config;
-        let listener = config.web.as_ref().and_then(|web| listen(web.listen));
-        let devices = devices(config);
+        let mut unopened = Vec::new();
+        let listener = config
+            .web
+            .as_ref()
+            .and_then(|web| listen(web.listen, &mut unopened));
+        let socket = socket(places, &mut unopened)?;
+        for (_, why) in &unopened {
+            error!("{why}");
+        }
+        let devices = devices(config, kept_lines);
         let plan = Plan {
             file: Some(file.clone()),
             kind: ServiceKind::Run,
-            socket: socket(places)?,
+            socket,
             listener,
+            unopened,
             devices,
             first_state: Durable::default(),
             store: StoreOptions {
@@ -75,32 +90,45 @@ pub(super) fn run(places: &Places, args: RunArgs) -> Result {
             systemd::ready("watching");
         })
         .await
-        .map_err(|error| Failed::new(Exit::Software, format!("{error:#}")))
+        .map_err(|error| {
+            // Another try with this file would end in the same way.
+            let exit = match error.downcast_ref() {
+                Some(GpioError::NotHere(_)) => Exit::Config,
+                Some(_) | None => Exit::Software,
+            };
+            Failed::new(exit, format!("{error:#}"))
+        })
     });
     service::shut_down(runtime);
     ended
 }
 
+/// What could not be opened, and why.
+type Unopened = Vec<(String, String)>;
+
 /// The dashboard's port may be taken; that must not leave the house unwatched.
-fn listen(address: std::net::SocketAddr) -> Option<TcpListener> {
+fn listen(address: std::net::SocketAddr, unopened: &mut Unopened) -> Option<TcpListener> {
     let listener = TcpListener::bind(address)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
-    match listener {
-        Ok(listener) => Some(listener),
-        Err(error) => {
-            error!("listening on {address} for [web]: {error}; going on without it");
-            None
-        }
-    }
+    listener
+        .map_err(|error| {
+            let why = format!(
+                "listening on {address} for [web]: {error}; going on without it: free the port, or \
+                 choose another, and restart asfaleia"
+            );
+            unopened.push((address.to_string(), why));
+        })
+        .ok()
 }
 
 /// Where the socket cannot be made, the house is watched nevertheless. But two services would
 /// fight over the wires.
-fn socket(places: &Places) -> Result<Option<web::Socket>> {
+fn socket(places: &Places, unopened: &mut Unopened) -> Result<Option<web::Socket>> {
     let paths = match &places.socket {
         Some(path) => vec![path.clone()],
         None => web::usual_sockets(),
     };
+    let mut why = "asfaleia's commands will not reach this service".to_owned();
     for path in paths {
         make_own_runtime_directory(&path);
         match web::bind_socket(&path) {
@@ -108,13 +136,10 @@ fn socket(places: &Places) -> Result<Option<web::Socket>> {
             Err(error @ SocketError::InUse(_)) => {
                 return Err(Failed::new(Exit::Unavailable, error));
             }
-            Err(error) if places.socket.is_some() => error!("{error}; going on without it"),
-            Err(_) => {}
+            Err(error) => why = format!("{error}; {why}"),
         }
     }
-    if places.socket.is_none() {
-        error!("no directory for the socket: asfaleia's commands will not reach this service");
-    }
+    unopened.push(("socket".to_owned(), why));
     Ok(None)
 }
 
@@ -129,13 +154,14 @@ fn make_own_runtime_directory(socket: &Path) {
     }
 }
 
-fn devices(config: &config::Config) -> Devices {
+fn devices(config: &config::Config, kept_lines: KeptLines) -> Devices {
     let simulated = config.gpio.backend == GpioBackend::Simulated
         || (config.sensors.iter()).any(|sensor| sensor.source == Source::Simulated);
     Devices {
         sim: simulated.then(|| -> daemon::MakeSim {
             Box::new(|sensors| std::sync::Arc::new(SimulatedDevices(sensors)) as _)
         }),
+        kept_lines,
         ..Devices::default()
     }
 }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use tokio_util::sync::CancellationToken;
 use tracing::{level_filters::LevelFilter, warn};
 
@@ -13,7 +13,7 @@ use super::exit::{Exit, Failed, Result};
 use super::{Places, service};
 use crate::alarm::{Durable, Mode, Panel};
 use crate::clock::{SharedClock, SystemClock};
-use crate::config::Loaded;
+use crate::config::{CameraDevice, Loaded};
 use crate::daemon::{self, Chosen, Devices, Plan};
 use crate::simulator::{Scenario, SimulatedHouse, World, changed_config};
 use crate::store::{Store, StoreOptions};
@@ -31,6 +31,9 @@ pub struct SimulateArgs {
     /// Where the page and API listen, on loopback; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = loopback)]
     pub listen: SocketAddr,
+    /// Photos from a webcam of this machine rather than drawn ones
+    #[arg(long, value_enum, default_value_t, value_name = "WHICH")]
+    pub camera: CameraKind,
     /// Play this scenario, in real time
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,
@@ -40,6 +43,16 @@ pub struct SimulateArgs {
     /// For tests and benches: every commit first takes so many milliseconds, as on a slow card
     #[arg(long, value_name = "MS", hide = true)]
     stall_store: Option<u64>,
+}
+
+/// Where the simulator's photos come from.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CameraKind {
+    /// Drawn: the house, somebody who walks past it, and the time.
+    #[default]
+    Simulated,
+    /// The configuration's `[camera] device`, or the first webcam.
+    Real,
 }
 
 /// The simulator asks for no login, so it listens to this machine alone.
@@ -101,9 +114,21 @@ async fn simulate(
 ) -> Result {
     let stop = CancellationToken::new();
     service::stop_on_signals(stop.clone()).map_err(|error| Failed::new(Exit::OsErr, error))?;
+    let device = loaded.config.camera.as_ref().map(|it| it.device.clone());
     let world = World::start(&mut loaded.config, data)
         .await
         .map_err(|error| io_failed("starting the simulated world", &error))?;
+    if let (Some(camera), Some(device), CameraKind::Real) =
+        (&mut loaded.config.camera, device, args.camera)
+    {
+        camera.device = match device {
+            CameraDevice::Simulated => CameraDevice::Auto,
+            CameraDevice::Auto
+            | CameraDevice::Path(_)
+            | CameraDevice::Command(_)
+            | CameraDevice::Url(_) => device,
+        };
+    }
     let listener = TcpListener::bind(args.listen)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .map_err(|error| io_failed(&format!("listening on {}", args.listen), &error))?;
@@ -136,6 +161,7 @@ async fn simulate(
         kind: ServiceKind::Simulate,
         socket,
         listener: Some(listener),
+        unopened: Vec::new(),
         devices: Devices {
             camera_fault: world.faults().camera(),
             sim: Some(Box::new(move |sensors| {

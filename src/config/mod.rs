@@ -8,6 +8,7 @@ mod change;
 mod check;
 mod choice;
 mod diagnostic;
+mod drill;
 mod load;
 mod parse;
 mod pending;
@@ -21,6 +22,7 @@ mod units;
 mod values;
 
 pub use diagnostic::{Diagnostic, Rejected, Severity};
+pub use drill::Drill;
 pub use load::{Depth, Loaded, load, parse, schema};
 pub use pending::not_built_yet;
 
@@ -75,6 +77,8 @@ pub struct Config {
     pub store: Store,
     /// How long messages are tried.
     pub messages: Messages,
+    /// When drills are held by themselves; `None`: when somebody asks for one.
+    pub drill: Option<Drill>,
     /// Apply the file again whenever it is saved.
     pub watch: bool,
 }

@@ -1,6 +1,6 @@
 //! What can be written in a configuration already and is not built yet.
 
-use super::{CameraDevice, Config, FaceInput, FingerInput, GpioBackend, Source};
+use super::{Config, FaceInput, FingerInput, Source};
 
 /// Parts of this configuration that are not built yet, a sentence each. `check` warns of them,
 /// `run` must refuse them.
@@ -14,24 +14,6 @@ pub fn not_built_yet(config: &Config) -> Vec<String> {
 /// The same, with the keys that ask for them.
 pub(super) fn parts(config: &Config) -> Vec<(&'static [&'static str], String)> {
     let mut parts: Vec<(&'static [&'static str], String)> = Vec::new();
-    let backend = match config.gpio.backend {
-        GpioBackend::GpioChip => Some("gpiochip"),
-        GpioBackend::Rppal => Some("rppal"),
-        GpioBackend::Simulated => None,
-    };
-    if let Some(backend) = backend.filter(|_| config.has_wires()) {
-        let sentence = format!(
-            "real GPIO lines (backend \"{backend}\") are not built yet; backend = \"simulated\" is"
-        );
-        parts.push((&["gpio", "backend"], sentence));
-    }
-    match config.camera.as_ref().map(|camera| &camera.device) {
-        Some(CameraDevice::Auto | CameraDevice::Path(_)) => parts.push((
-            &["camera", "device"],
-            "webcams are not built yet; \"simulated\", { command } and { url } are".to_owned(),
-        )),
-        Some(CameraDevice::Simulated | CameraDevice::Command(_) | CameraDevice::Url(_)) | None => {}
-    }
     if config.access.is_some() {
         parts.push((
             &["access"],
@@ -49,12 +31,6 @@ pub(super) fn parts(config: &Config) -> Vec<(&'static [&'static str], String)> {
         parts.push((
             key,
             "the dashboard beyond loopback, with its login, is not built yet".to_owned(),
-        ));
-    }
-    if config.messages.heartbeat.is_some() {
-        parts.push((
-            &["messages", "heartbeat"],
-            "the heartbeat to an outside service is not built yet".to_owned(),
         ));
     }
     parts

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::choice::{Choice, GpioLine, WordOr};
 use super::raw_people::{RawAccess, RawContact, RawEmail, RawMqtt, RawPhone, RawWeb, RawWebhook};
-use super::values::{At, HttpUrl, Identifier, Name, Pointer, Size, Time, Topic, UsbId};
+use super::values::{At, HttpUrl, Identifier, Name, Pointer, Size, Time, TimeOfDay, Topic, UsbId};
 use crate::alarm::{Entry, Held, Mode, SensorKind};
 
 /// A key that may be left out, with its place when it is there.
@@ -44,6 +44,7 @@ pub(super) struct RawFile {
     pub(super) web: Maybe<RawWeb>,
     pub(super) store: Option<RawStore>,
     pub(super) messages: Option<RawMessages>,
+    pub(super) drill: Option<RawDrill>,
 }
 
 /// Which house, which Pi.
@@ -297,6 +298,16 @@ pub(super) struct RawMessages {
     pub(super) give_up: Maybe<Time>,
     /// Asked each minute, so that an outside service notices a dead Pi.
     pub(super) heartbeat: Maybe<HttpUrl>,
+}
+
+/// A marked test along every path to people, again and again.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct RawDrill {
+    /// Whole days: 1d to 366d.
+    pub(super) every: At<Time>,
+    /// The time of day. Default: 11:00.
+    pub(super) at: Option<TimeOfDay>,
 }
 
 // The alarm's own words know nothing of schemas: it uses std and serde alone.

@@ -163,6 +163,8 @@ fn a_sensor_has_one_source_that_exists() {
 #[rustfmt::skip]
 fn a_pin_is_used_once_however_it_is_written() {
     each(&[
+        case(format!("[gpio]\nbackend = \"rppal\"\n{SENSOR}gpio = «\"PIR\"»"), "no names of lines", "BCM number"),
+        case(format!("[gpio]\nbackend = \"rppal\"\n{SENSOR}gpio = 4\nbias = «\"as-is\"»"), "leave a bias as it is", "gpiochip"),
         case(format!("{SENSOR}gpio = 12\n[buzzer]\ngpio = «\"GPIO12\"»"), "GPIO 12 is used twice: by [buzzer], and by the sensor \"hall\" in line 4", "same pin"),
         case("[buzzer]\ngpio = 4\n[exhaust]\ngpio = «4»", "by [exhaust], and by [buzzer]", "every pin once"),
         case("[buzzer]\ngpio = \"X1\"\n[exhaust]\ngpio = «\"X1\"»", "the line \"X1\" is used twice", "every pin once"),
@@ -256,6 +258,10 @@ fn what_crosses_a_network_is_encrypted_and_keeps_its_secrets() {
         case(format!("{hook}url = \"https://a.b/\"\nheaders = {{ Authorization = «\"Bearer x\"» }}"), "a secret does not belong", "header-files"),
         case(format!("{hook}url = \"https://a.b/\"\nheaders = {{ \"a b\" = «\"x\"» }}"), "no header's name", "letters"),
         case(format!("{hook}url = \"https://a.b/\"\nmethod = «\"post\"»"), "unknown word `post`", "POST"),
+        case("[drill]\nevery = «\"12h\"»", "too short", "1d"),
+        case("[drill]\nevery = «\"36h\"»", "days apart", "whole days"),
+        case("[drill]\nevery = \"30d\"\nat = «\"9:00\"»", "no time of day", "\"11:00\""),
+        case("[drill]\nevery = \"30d\"\nat = «\"24:00\"»", "no time of day", "\"11:00\""),
         case("[messages]\nheartbeat = «\"http://example.org/\"»", "readable", "https"),
     ]);
 }

@@ -105,7 +105,8 @@ written!(
     Topic,
     Template,
     HttpUrl,
-    UsbId
+    UsbId,
+    TimeOfDay
 );
 
 /// A duration.
@@ -286,6 +287,26 @@ impl Written for HttpUrl {
             return Err("a login does not belong into an address".to_owned());
         }
         Ok(HttpUrl(url))
+    }
+}
+
+/// A time on the clock on the wall.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TimeOfDay(pub(super) jiff::civil::Time);
+
+impl Written for TimeOfDay {
+    const FORM: &'static str = "hours and minutes in quotes, such as \"11:00\" or \"18:30\"";
+    const PATTERN: Option<&'static str> = Some("^([01][0-9]|2[0-3]):[0-5][0-9]$");
+    fn read(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is no time of day");
+        let (hour, minute) = text.split_once(':').ok_or_else(wrong)?;
+        let number = |digits: &str| {
+            let two = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
+            two.then(|| digits.parse().ok()).flatten()
+        };
+        let (hour, minute) = number(hour).zip(number(minute)).ok_or_else(wrong)?;
+        let time = jiff::civil::Time::new(hour, minute, 0, 0);
+        time.map(TimeOfDay).map_err(|_| wrong())
     }
 }
 

@@ -6,11 +6,11 @@ use anyhow::Context;
 use tracing::error;
 
 use super::health::raised;
-use crate::actuators::{Buzzer, Exhaust, Outputs, Switch};
+use crate::actuators::{self, Buzzer, Exhaust, Outputs, Switch};
 use crate::alarm::TroubleCode;
 use crate::camera::{Camera, FaultSwitch, PhotoShelf};
-use crate::config::{Config, OutputLine};
-use crate::gpio::Board;
+use crate::config::Config;
+use crate::gpio::{Board, GpioError, OutputPin};
 use crate::inbox::Inbox;
 
 /// Claims the buzzer's line, off.
@@ -19,31 +19,33 @@ pub(super) fn buzzer(
     board: &dyn Board,
     outputs: &Arc<Outputs>,
 ) -> anyhow::Result<Option<Buzzer>> {
-    let line = config.buzzer.as_ref();
-    let switch = line.map(|line| switch("buzzer", line, board)).transpose()?;
-    Ok(switch.map(|switch| Buzzer::new(switch, outputs.clone())))
+    let Some(line) = &config.buzzer else {
+        return Ok(None);
+    };
+    let switch = switch("buzzer", board.output("buzzer", line))?;
+    Ok(Some(Buzzer::new(switch, outputs.clone())))
 }
 
-/// Claims the exhaust relay's line, off.
+/// Claims the exhaust relay's line, as the run before this one left it.
 pub(super) fn exhaust(
     config: &Config,
     board: &dyn Board,
     outputs: &Arc<Outputs>,
 ) -> anyhow::Result<Option<Exhaust>> {
-    let line = config.exhaust.as_ref().map(|exhaust| &exhaust.output);
-    let switch = line
-        .map(|line| switch("exhaust", line, board))
-        .transpose()?;
-    Ok(switch.map(|switch| Exhaust::new(switch, outputs.clone())))
+    let Some(exhaust) = &config.exhaust else {
+        board.forget_kept(EXHAUST);
+        return Ok(None);
+    };
+    let pin = board.kept_output(EXHAUST, &exhaust.output);
+    Ok(Some(Exhaust::new(switch(EXHAUST, pin)?, outputs.clone())))
 }
 
-fn switch(name: &'static str, line: &OutputLine, board: &dyn Board) -> anyhow::Result<Switch> {
-    let mut pin = board
-        .output(name, line)
-        .with_context(|| format!("claiming the line of the {name}"))?;
-    Ok(Box::new(move |on| {
-        pin.set(on).map_err(|error| error.to_string())
-    }))
+/// What the fan's line is called where it is held for us.
+const EXHAUST: &str = "exhaust";
+
+fn switch(name: &str, pin: Result<Box<dyn OutputPin>, GpioError>) -> anyhow::Result<Switch> {
+    let pin = pin.with_context(|| format!("claiming the line of the {name}"))?;
+    Ok(actuators::switch(pin))
 }
 
 /// One part that cannot start must not take the others with it: it is a trouble, and the house is

@@ -6,36 +6,54 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
+use tracing::info;
 
 use crate::alarm::{Calls, IncidentId, PhotoId, Record, Status};
 use crate::camera::{CameraHandle, PhotoShelf};
 use crate::outbox;
 use crate::panel::{Handover, Hands, Reconfigured};
 use crate::store::PhotoRow;
+use crate::web::sentence;
 
 use super::journal::Journal;
 use super::shown::Shown;
+use super::sources::BrokerSlot;
 
 /// A command is answered when its effect is committed, or after this.
 const ANSWER_AFTER: Duration = Duration::from_millis(20);
 
+const NO_CAMERA: &str = "the camera could not be started, or has ended; the log says why";
+/// What the broker hears of a drill.
+const DRILL: &str = "DRILL: this is a test, nothing happened";
+
 /// What the panel's thread holds of the rest of the program.
-pub(super) struct Executor {
-    pub(super) journal: Journal,
-    pub(super) outbox: mpsc::UnboundedSender<outbox::Command>,
-    pub(super) camera: CameraSlot,
-    pub(super) shelf: PhotoShelf,
-    pub(super) status: watch::Sender<Arc<Status>>,
-    pub(super) shown: Arc<Shown>,
-    pub(super) last_photo: watch::Sender<Option<PhotoId>>,
-    pub(super) changes: ChangeSlot,
-    pub(super) runtime: Handle,
+pub struct Executor {
+    /// Where everything is written down.
+    pub journal: Journal,
+    /// Where messages go.
+    pub outbox: mpsc::UnboundedSender<outbox::Command>,
+    /// Takes photos.
+    pub camera: CameraSlot,
+    /// Hears of drills, if there is one.
+    pub broker: BrokerSlot,
+    /// Photos that were taken.
+    pub shelf: PhotoShelf,
+    /// The panel as it is.
+    pub status: watch::Sender<Arc<Status>>,
+    /// What others see of the program.
+    pub shown: Arc<Shown>,
+    /// The last photo of an incident.
+    pub last_photo: watch::Sender<Option<PhotoId>>,
+    /// What a reload has ready.
+    pub changes: ChangeSlot,
+    /// Answers wait on it.
+    pub runtime: Handle,
 }
 
 /// The camera in use; a reload may put another one in.
-pub(super) type CameraSlot = Arc<Mutex<Option<CameraHandle>>>;
+pub type CameraSlot = Arc<Mutex<Option<CameraHandle>>>;
 /// What a reload has ready for the panel.
-pub(super) type ChangeSlot = Arc<Mutex<Option<Reconfigured>>>;
+pub type ChangeSlot = Arc<Mutex<Option<Reconfigured>>>;
 
 impl Executor {
     fn camera(&self) -> Option<CameraHandle> {
@@ -62,14 +80,41 @@ impl Hands for Executor {
         };
         let (journal, shelf) = (self.journal.clone(), self.shelf.clone());
         self.runtime.spawn(async move {
-            let taken = match camera.test().await {
-                Ok(taken) => taken,
-                Err(_) => Err("the camera's task has ended".to_owned()),
-            };
+            let taken = camera.test().await;
+            let taken = taken.unwrap_or(Err(NO_CAMERA.to_owned()));
             match taken {
                 Ok(photo) => journal.photo(photo_row(&shelf, None, photo), photo),
                 Err(why) => journal.record(Record::PhotoFailed { why }),
             }
+        });
+    }
+
+    fn prove(&mut self, camera: bool) {
+        let broker = self.broker.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(broker) = broker.clone() {
+            let journal = self.journal.clone();
+            self.runtime.spawn(async move {
+                let proven = broker.prove(DRILL).await;
+                journal.proof("mqtt", proven.map(|()| broker.server().to_owned()));
+            });
+        }
+        if !camera {
+            return;
+        }
+        let taken = self.camera().map(|camera| camera.test());
+        let (journal, shelf) = (self.journal.clone(), self.shelf.clone());
+        let outbox = self.outbox.clone();
+        self.runtime.spawn(async move {
+            let taken = match taken {
+                Some(taken) => taken.await.unwrap_or(Err(NO_CAMERA.to_owned())),
+                None => Err(NO_CAMERA.to_owned()),
+            };
+            if let Ok(photo) = taken {
+                journal.photo(photo_row(&shelf, None, photo), photo);
+            }
+            let proof = taken.as_ref().map(|photo| format!("photo {photo}"));
+            journal.proof("camera", proof.map_err(Clone::clone));
+            let _ = outbox.send(outbox::Command::Tried(taken)); // closes when the program ends
         });
     }
 
@@ -85,6 +130,11 @@ impl Hands for Executor {
             messages,
             reply,
         } = handover;
+        for (_, record) in &records {
+            if let Record::BootReport(_) = record {
+                info!("{}", sentence(record));
+            }
+        }
         let nothing = batch.is_empty() && records.is_empty();
         let committed = (!nothing).then(|| self.journal.write(batch, records));
         if !messages.is_empty() {

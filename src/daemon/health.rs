@@ -1,12 +1,79 @@
 //! Troubles that the daemon itself sees.
 
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use super::hands::CameraSlot;
 use super::sources;
 use crate::alarm::{Event, Trouble, TroubleCode};
 use crate::config::{Config, Rejected, Severity};
 use crate::inbox::Inbox;
+use crate::store::StoreHandle;
+use crate::supervisor::{Part, Pulses, Stakes, Watched};
 use crate::web::ServiceKind;
 
-pub(super) fn store_health(inbox: &Inbox) -> impl Fn(Result<(), String>) + Send + 'static {
+/// The panel's turn takes less than a millisecond.
+const PANEL_WITHIN: Duration = Duration::from_secs(5);
+/// The camera's thread waits up to 4 s for a picture, in a step.
+const CAMERA_WITHIN: Duration = Duration::from_secs(15);
+/// A worn card may take seconds for a commit.
+const STORE_WITHIN: Duration = Duration::from_secs(10);
+
+/// The threads that have to turn as long as the program runs. (Tasks, and who watches wires, are
+/// asked from where they are started.)
+pub(super) fn watched(
+    pulses: &Pulses,
+    inbox: &Inbox,
+    store: &StoreHandle,
+    camera: &CameraSlot,
+) -> [Watched; 3] {
+    let (inbox, store, camera) = (inbox.clone(), store.clone(), camera.clone());
+    let runtime = tokio::runtime::Handle::current();
+    let spawner = runtime.clone();
+    [
+        pulses.watch(Part {
+            name: "panel".to_owned(),
+            within: PANEL_WITHIN,
+            stakes: Stakes::Protection,
+            ask: Box::new(move |question| {
+                let inbox = inbox.clone();
+                spawner.spawn(async move {
+                    if inbox.ask(Event::Tick).await.is_some() {
+                        let _ = question.send(());
+                    }
+                });
+            }),
+        }),
+        pulses.watch(Part {
+            name: "store".to_owned(),
+            within: STORE_WITHIN,
+            stakes: Stakes::Disk,
+            ask: Box::new(move |question| {
+                let turned = store.flush();
+                runtime.spawn(async move {
+                    // A commit that fails is told elsewhere; here it counts that it ended.
+                    let _ = turned.committed().await;
+                    let _ = question.send(());
+                });
+            }),
+        }),
+        pulses.watch(Part {
+            name: "camera".to_owned(),
+            within: CAMERA_WITHIN,
+            stakes: Stakes::Protection,
+            ask: Box::new(move |question| {
+                let camera = camera.lock().unwrap_or_else(PoisonError::into_inner);
+                match &*camera {
+                    Some(camera) => camera.ask(question),
+                    None => drop(question.send(())),
+                }
+            }),
+        }),
+    ]
+}
+
+/// Tells the panel how the store fares.
+pub fn store_health(inbox: &Inbox) -> impl Fn(Result<(), String>) + Send + 'static {
     let inbox = inbox.clone();
     move |health| {
         inbox.send(match health {

@@ -9,7 +9,8 @@ use serde_json::Value;
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::{Instant, timeout_at};
 
-use crate::alarm::{IncidentId, PhotoId, Record};
+use super::away::step_ms;
+use crate::alarm::{BootTime, IncidentId, PhotoId, Proof, Record};
 use crate::clock::{SharedClock, Stamp};
 use crate::outbox::{self, Update};
 use crate::panel::message_row;
@@ -22,13 +23,13 @@ const SHOWN_AFTER: Duration = Duration::from_secs(2);
 const LIVE_EVENTS: usize = 1_024;
 
 /// Resolves when a batch is on the disk (`true`), or it is clear that it is not yet.
-pub(super) type Committed = Shared<BoxFuture<'static, bool>>;
+pub type Committed = Shared<BoxFuture<'static, bool>>;
 
 /// The one way into the store. Lines of history get their numbers here, under one lock with the
 /// queue into the store, so that whoever reads "after number N" misses none. Nothing slow ever
 /// happens under that lock.
 #[derive(Clone)]
-pub(super) struct Journal {
+pub struct Journal {
     inner: Arc<Mutex<Inner>>,
     clock: SharedClock,
     live: broadcast::Sender<Arc<Value>>,
@@ -45,11 +46,11 @@ struct Inner {
 type Written = (Vec<Arc<Value>>, Committed, Instant);
 
 /// When each path last delivered something.
-pub(super) type Proven = std::collections::BTreeMap<String, crate::clock::WallTime>;
+pub type Proven = std::collections::BTreeMap<String, crate::clock::WallTime>;
 
 impl Journal {
     /// Also returns the task that feeds the live stream.
-    pub(super) fn new(
+    pub fn new(
         store: StoreHandle,
         next: EventId,
         clock: SharedClock,
@@ -79,14 +80,17 @@ impl Journal {
 
     /// Commits the batch with these lines of history, whether or not somebody waits for it. Never
     /// waits itself.
-    pub(super) fn write(
-        &self,
-        mut batch: Batch,
-        records: Vec<(Option<IncidentId>, Record)>,
-    ) -> Committed {
+    pub fn write(&self, mut batch: Batch, records: Vec<(Option<IncidentId>, Record)>) -> Committed {
         // Numbers are never half given out: what a panicking thread left is right.
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let at = batch.at.clone();
+        if !batch.photos.is_empty() {
+            batch.proven.push("camera".to_owned());
+        }
+        let is_drill = |what: &Record| matches!(what, Record::Drill { .. });
+        if records.iter().any(|(_, what)| is_drill(what)) {
+            batch.proven.push("drill".to_owned());
+        }
         let mut shown = Vec::with_capacity(records.len());
         for (incident, what) in records {
             let row = EventRow {
@@ -123,11 +127,44 @@ impl Journal {
         drop(self.write(batch, vec![(None, Record::Photo { photo })]));
     }
 
+    /// Writes down what a drill's test on this path came to.
+    pub(super) fn proof(&self, path: &str, outcome: Result<String, String>) {
+        let mut batch = Batch::new(Stamp::now(&*self.clock));
+        let (outcome, detail) = match outcome {
+            Ok(detail) => (Proof::Delivered, detail),
+            Err(why) => (Proof::Failed, why),
+        };
+        if outcome == Proof::Delivered {
+            batch.proven.push(path.to_owned());
+        }
+        let path = path.to_owned();
+        let record = Record::Proof {
+            path,
+            outcome,
+            detail,
+        };
+        drop(self.write(batch, vec![(None, record)]));
+    }
+
     /// Notes that we are alive.
-    pub(super) fn sign_of_life(&self) {
+    pub fn sign_of_life(&self) -> Committed {
         let mut batch = Batch::new(Stamp::now(&*self.clock));
         batch.sign_of_life = true;
-        drop(self.write(batch, Vec::new()));
+        self.write(batch, Vec::new())
+    }
+
+    /// What was written down in this boot until `from` gets its right time: in memory here, on the
+    /// disk with the next commit, which is made now.
+    pub(super) fn clock_was_set(&self, from: &Stamp, to: &Stamp) -> Committed {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let this_boot = from.wall_of(BootTime::ZERO)..=from.wall;
+        inner.proven.send_modify(|proven| {
+            for at in proven.values_mut().filter(|at| this_boot.contains(at)) {
+                at.0 += step_ms(from, to);
+            }
+        });
+        drop(inner);
+        self.sign_of_life()
     }
 
     /// Keeps the text of a configuration that passed.

@@ -1,16 +1,21 @@
 //! Builds every part from the configuration in reading order, runs the loop, stops in order;
 //! decides nothing.
 
+mod away;
 mod configuration;
 mod devices;
+mod drills;
 mod hands;
 mod health;
+mod heartbeat;
 mod journal;
+mod machine;
 mod people;
 mod reload;
 mod restore;
 mod shown;
 mod sources;
+mod standing;
 mod upkeep;
 
 use std::net::TcpListener;
@@ -24,30 +29,36 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 pub use configuration::{Chosen, choose};
-pub use sources::SharedSensors;
+// What the simulation of tests/simulation wires up as `run` does, and turns by itself.
+pub use hands::{CameraSlot, ChangeSlot, Executor};
+pub use health::store_health;
+pub use journal::{Committed, Journal, Proven};
+pub use restore::{Restored, restore};
+pub use shown::{Composer, Shown};
+pub use sources::{BrokerSlot, SharedSensors};
 
 use crate::actuators::Outputs;
 use crate::alarm::{Alarm, Durable, Event, TroubleCode};
 use crate::camera::{Camera, FaultSwitch, PhotoShelf};
 use crate::clock::{SharedClock, Stamp};
-use crate::gpio::{Board, SimulatedBoard};
+use crate::gpio::{Board, KeptLines, SimulatedBoard};
 use crate::inbox::{Inbox, Letter};
 use crate::outbox::{AddressBook, Channels, Outbox, Parts};
 use crate::panel::{Lines, Panel};
 use crate::sensors::Errors;
 use crate::sensors::port::Ports;
 use crate::store::{History, StoreActor, StoreOptions};
-use crate::supervisor::{Supervisor, systemd};
+use crate::supervisor::{Pulses, Supervisor, systemd};
 use crate::web::{self, House, NoTokens, ServiceKind, Sim};
 
+use away::Absence;
 use devices::{Cameras, buzzer, exhaust, or_trouble};
-use hands::Executor;
-use health::{start_troubles, store_health};
-use journal::Journal;
+use drills::Drills;
+use health::{raised, start_troubles};
+use machine::{Machine, Watchman};
 use people::People;
 use reload::Reloader;
-use restore::restore;
-use shown::{Composer, ShownHistory, ShownOutputs};
+use shown::{ShownHistory, ShownOutputs};
 use sources::{Sources, Wiring};
 use upkeep::Upkeep;
 
@@ -66,6 +77,8 @@ pub struct Plan {
     pub socket: Option<web::Socket>,
     /// Where the API listens on TCP, bound already.
     pub listener: Option<TcpListener>,
+    /// Of these two what could not be opened, and why: each is the trouble `web`.
+    pub unopened: Vec<(String, String)>,
     /// Devices that are simulated.
     pub devices: Devices,
     /// What the panel is where nothing was saved.
@@ -79,6 +92,8 @@ pub struct Plan {
 pub struct Devices {
     /// Where serial ports are looked for.
     pub ports: Ports,
+    /// Output lines that systemd held since an earlier run.
+    pub kept_lines: KeptLines,
     /// Breaks the simulated camera.
     pub camera_fault: FaultSwitch,
     /// What `sim/` drives, made over the simulated sensors of the configuration in force.
@@ -113,6 +128,7 @@ pub async fn run(
         kind,
         socket,
         listener,
+        unopened,
         devices,
         first_state,
         store,
@@ -122,7 +138,8 @@ pub async fn run(
     let (inbox, letters) = Inbox::new(clock.clone());
     // Its tasks end after the panel: `stop` asks for the end, `ending` carries it out.
     let ending = CancellationToken::new();
-    let mut supervisor = Supervisor::new(inbox.clone(), ending.clone());
+    let pulses = Pulses::new(inbox.clone());
+    let mut supervisor = Supervisor::new(inbox.clone(), pulses.clone(), ending.clone());
 
     // What was.
     let opened = chosen.opened;
@@ -133,7 +150,7 @@ pub async fn run(
         .context("starting the store's thread")?;
     let (proven, proven_now) = watch::channel(restored.proven);
     let (journal, feed) = Journal::new(actor.handle(), opened.next.event, clock.clone(), proven);
-    let mut feed = tokio::spawn(feed);
+    let mut feed = tokio::spawn(pulses.task("stream", feed));
 
     // People.
     let channels = Channels::from(&*config);
@@ -144,16 +161,15 @@ pub async fn run(
     let people = Arc::new(People::new(&config, shelf.clone(), &inbox));
     let (to_outbox, outbox_commands) = mpsc::unbounded_channel();
     let (waiting, waiting_now) = watch::channel(outbox.waiting());
-    let mut outbox = tokio::spawn(crate::outbox::run(
-        outbox,
-        outbox_commands,
-        Parts {
-            paths: people.clone(),
-            store: Arc::new(journal.clone()),
-            inbox: inbox.clone(),
-            waiting,
-        },
-    ));
+    let oldest_waiting = outbox.waiting().oldest;
+    let outbox_parts = Parts {
+        paths: people.clone(),
+        store: Arc::new(journal.clone()),
+        inbox: inbox.clone(),
+        waiting,
+    };
+    let outbox = crate::outbox::run(outbox, outbox_commands, outbox_parts);
+    let mut outbox = tokio::spawn(pulses.task("outbox", outbox));
 
     // Devices.
     let simulated_board = (config.gpio.backend == crate::config::GpioBackend::Simulated)
@@ -162,7 +178,11 @@ pub async fn run(
         Some(board) => Arc::new(board.clone()),
         // A house of nodes and topics alone needs no board.
         None if !config.has_wires() => Arc::new(SimulatedBoard::new(clock.clone())),
-        None => Arc::from(crate::gpio::board(&config.gpio, clock.clone())?),
+        None => Arc::from(crate::gpio::board(
+            &config.gpio,
+            clock.clone(),
+            devices.kept_lines,
+        )?),
     };
     let outputs = Arc::new(Outputs::default());
     let lines = Lines {
@@ -200,6 +220,7 @@ pub async fn run(
         opened.next.message,
         fastrand::Rng::new(),
     );
+    let broker = sources::BrokerSlot::default();
     let (status, status_now) = watch::channel(Arc::new(alarm.status()));
     let (last_photo, last_photo_now) = watch::channel(None);
     let changes = hands::ChangeSlot::default();
@@ -207,7 +228,7 @@ pub async fn run(
     let composer = Composer {
         status: status_now.clone(),
         waiting: waiting_now,
-        proven: proven_now,
+        proven: proven_now.clone(),
         errors: errors.clone(),
         clock: clock.clone(),
     };
@@ -216,6 +237,7 @@ pub async fn run(
         journal: journal.clone(),
         outbox: to_outbox.clone(),
         camera: camera_slot.clone(),
+        broker: broker.clone(),
         shelf: shelf.clone(),
         status,
         shown: shown.clone(),
@@ -234,15 +256,19 @@ pub async fn run(
     std::thread::Builder::new()
         .name("panel".to_owned())
         .spawn(move || {
+            // However this ends, it is known before others end for want of a panel.
+            let _ended: tokio::sync::oneshot::Sender<()> = panel_ended;
             panel.run(&letters, || panel_stop.is_cancelled());
-            let _ = panel_ended.send(());
         })
         .context("starting the panel's thread")?;
+
+    let _watched = health::watched(&pulses, &inbox, &actor.handle(), &camera_slot);
 
     // Sensors.
     let simulated = SharedSensors::new(&config, simulated_board.as_ref(), inbox.clone());
     let wiring = Wiring {
         inbox: inbox.clone(),
+        pulses: pulses.clone(),
         errors: errors.clone(),
         ports: devices.ports,
         board,
@@ -251,12 +277,17 @@ pub async fn run(
         status: status_now.clone(),
         last_photo: last_photo_now,
         shelf,
+        broker,
+        kept_at_broker: Mutex::default(),
     };
     let sources = Sources::start(&config, &wiring, &mut supervisor);
     start_troubles(&inbox, &config, kind, failing, chosen.rejected.as_ref());
+    for (way, why) in unopened {
+        inbox.send(raised(TroubleCode::Web, &way, why));
+    }
 
     // What others see.
-    let mut composing = tokio::spawn(shown.follow());
+    let mut composing = tokio::spawn(pulses.task("status", shown.follow()));
     let (config_tx, config_now) = watch::channel(config.clone());
     let reloader = Reloader::new(reload::Parts {
         file,
@@ -293,13 +324,24 @@ pub async fn run(
     let listener = listener
         .map(tokio::net::TcpListener::from_std)
         .transpose()?;
-    let mut serving = tokio::spawn(web::serve(house, listener, socket, ending.clone()));
+    let serving = web::serve(house, listener, socket, ending.clone());
+    let mut serving = tokio::spawn(pulses.task("web", serving));
 
     // Kept, for the day on which the file does not pass.
-    if chosen.rejected.is_none() && restored.config.as_ref() != Some(&chosen.loaded.text) {
+    if chosen.rejected.is_none() && opened.config.as_ref() != Some(&chosen.loaded.text) {
         journal.passed(chosen.loaded.text);
     }
     ready(&inbox);
+    let absence = Absence {
+        started: now,
+        last_life: restored.last_life,
+        oldest_waiting,
+        incidents: away::going_on(&status_now),
+        history: History::open(&store_dir),
+    };
+    let (written, told) = (journal.clone(), inbox.clone());
+    let away = move || absence.clone().follow(written.clone(), told.clone());
+    reloader.spawn("away", away).await;
     reloader
         .spawn("upkeep", {
             let upkeep = Upkeep {
@@ -313,12 +355,32 @@ pub async fn run(
             move || upkeep.clone().run()
         })
         .await;
+    let drills = Drills {
+        config: config_now.clone(),
+        proven: proven_now,
+        inbox: inbox.clone(),
+    };
+    let drills = move || drills.clone().run();
+    reloader.spawn("drills", drills).await;
+    let (config, told) = (config_now.clone(), inbox.clone());
+    let heartbeat = move || heartbeat::run(config.clone(), told.clone());
+    reloader.spawn("heartbeat", heartbeat).await;
     reloader
-        .spawn("watchdog", {
-            let inbox = inbox.clone();
-            move || systemd::watchdog(inbox.clone())
-        })
+        .spawn("watchdog", move || systemd::watchdog(pulses.clone()))
         .await;
+    if kind == ServiceKind::Run {
+        let watchman = Watchman {
+            machine: Machine {
+                root: "/".into(),
+                store: store_dir,
+            },
+            store: actor.handle(),
+            config: config_now,
+            inbox: inbox.clone(),
+        };
+        let watch = move || watchman.clone().run();
+        reloader.spawn("machine", watch).await;
+    }
     reloader.watch_file().await;
 
     // What owns state cannot be started again by itself: the process ends, and comes back as it
@@ -355,7 +417,7 @@ pub async fn run(
     }
     composing.abort();
     feed.abort();
-    journal.sign_of_life();
+    drop(journal.sign_of_life());
     drop(journal);
     let stopped = tokio::task::spawn_blocking(move || actor.stop(STOP_WITHIN)).await?;
     if let Err(error) = stopped {

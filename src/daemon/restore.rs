@@ -13,14 +13,20 @@ use crate::panel::SavedState;
 use crate::store::{Found, Saved};
 
 /// What an earlier run left.
-pub(super) struct Restored {
-    pub(super) state: SavedState,
-    pub(super) messages: Vec<Message>,
-    pub(super) proven: Proven,
-    pub(super) config: Option<String>,
+pub struct Restored {
+    /// What the panel goes on from.
+    pub state: SavedState,
+    /// Messages that wait.
+    pub messages: Vec<Message>,
+    /// When each path last delivered something.
+    pub proven: Proven,
+    /// The last sign of life.
+    pub last_life: Option<Stamp>,
 }
 
-pub(super) fn restore(
+/// What the run begins with, and its first event. `first_state` is the panel's where nothing was
+/// saved.
+pub fn restore(
     found: Found,
     config: &Config,
     now: &Stamp,
@@ -40,7 +46,7 @@ pub(super) fn restore(
         },
         messages: Vec::new(),
         proven: Proven::new(),
-        config: None,
+        last_life: None,
     };
     match found {
         Found::Fresh => {}
@@ -55,15 +61,22 @@ pub(super) fn restore(
         Found::Restored(saved) => {
             let Saved {
                 state,
+                outdated,
                 saved_at,
                 last_life,
-                config,
                 messages,
                 proven,
             } = *saved;
             started.new_boot = saved_at.boot_id != now.boot_id;
             started.gap = gap(&last_life, now);
             match serde_json::from_str::<SavedState>(&state) {
+                Ok(_) if outdated => {
+                    warn!(
+                        "the store has lost that the panel was armed, as a card does that claims to \
+                         have written and has not; the panel arms itself"
+                    );
+                    started.store = StoreFound::Unreadable;
+                }
                 Ok(mut state) => {
                     if started.new_boot {
                         state.alarm.rebase(saved_at.boot, now.boot);
@@ -86,7 +99,7 @@ pub(super) fn restore(
                 })
                 .collect();
             restored.proven = proven;
-            restored.config = config;
+            restored.last_life = Some(last_life);
         }
     }
     started.arm_away = started.new_boot && config.panel.on_boot == OnBoot::Away;

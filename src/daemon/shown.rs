@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -10,7 +11,7 @@ use tokio::sync::watch;
 use crate::actuators;
 use crate::alarm::{IncidentId, PhotoId, Status};
 use crate::clock::{SharedClock, Stamp, WallTime};
-use crate::outbox::Waiting;
+use crate::outbox::{self, Waiting};
 use crate::sensors::Errors;
 use crate::store::{self, IncidentDetail, StoreError, StoredIncident};
 use crate::web::{self, OutboxSummary, OutputState, Snapshot};
@@ -129,17 +130,22 @@ fn detail(detail: &IncidentDetail) -> Value {
 }
 
 /// Puts together what `status` shows.
-pub(super) struct Composer {
-    pub(super) status: watch::Receiver<Arc<Status>>,
-    pub(super) waiting: watch::Receiver<Waiting>,
-    pub(super) proven: watch::Receiver<Proven>,
-    pub(super) errors: Errors,
-    pub(super) clock: SharedClock,
+pub struct Composer {
+    /// The panel's.
+    pub status: watch::Receiver<Arc<Status>>,
+    /// The outbox's.
+    pub waiting: watch::Receiver<Waiting>,
+    /// The journal's.
+    pub proven: watch::Receiver<Proven>,
+    /// The sensors'.
+    pub errors: Errors,
+    /// For the time on it.
+    pub clock: SharedClock,
 }
 
 impl Composer {
     /// Begins to show it.
-    pub(super) fn show(self) -> (Arc<Shown>, watch::Receiver<Arc<Snapshot>>) {
+    pub fn show(self) -> (Arc<Shown>, watch::Receiver<Arc<Snapshot>>) {
         let (snapshot, now) = watch::channel(Arc::new(self.compose()));
         let composer = self;
         (Arc::new(Shown { composer, snapshot }), now)
@@ -152,12 +158,13 @@ impl Composer {
         let errors: BTreeMap<String, u64> = (status.sensors.iter())
             .map(|sensor| (sensor.name.to_string(), self.errors.of(&sensor.name)))
             .collect();
+        let now = Stamp::now(&*self.clock);
         Snapshot {
             status,
-            stamp: Stamp::now(&*self.clock),
+            stamp: now.clone(),
             outbox: OutboxSummary {
                 waiting: waiting.count,
-                oldest: waiting.oldest.map(|stamp| stamp.wall),
+                oldest: waiting.oldest.map(|then| outbox::corrected(&then, &now).0),
             },
             proven: self.proven.borrow().clone(),
             errors,
@@ -166,7 +173,7 @@ impl Composer {
 }
 
 /// What `status` shows.
-pub(super) struct Shown {
+pub struct Shown {
     composer: Composer,
     snapshot: watch::Sender<Arc<Snapshot>>,
 }
@@ -189,6 +196,12 @@ impl Shown {
         });
     }
 
+    /// Errors come in crowds: they are shown a second after the first.
+    async fn errors_counted(&self) {
+        self.composer.errors.counted().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+
     /// Shows whatever changes, until the panel is gone.
     pub(super) async fn follow(self: Arc<Self>) {
         let mut status = self.composer.status.clone();
@@ -200,10 +213,48 @@ impl Shown {
                 changed = status.changed() => changed,
                 changed = waiting.changed() => changed,
                 changed = proven.changed() => changed,
+                () = self.errors_counted() => Ok(()),
             };
             if changed.is_err() {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::alarm::{Alarm, BootTime, Durable};
+    use crate::clock::SystemClock;
+    use crate::config::{self, Depth};
+
+    #[tokio::test(start_paused = true)]
+    async fn errors_that_are_counted_are_shown_although_nothing_else_changes() {
+        let text = "[gpio]\nbackend = \"simulated\"\n[[sensor]]\nname = \"hall\"\n\
+                    kind = \"motion\"\nsimulated = true\n";
+        let config = config::parse(text, "test", Depth::Shape).unwrap().config;
+        let alarm = Alarm::new(config.policy(), Durable::default(), BootTime::ZERO);
+        let (_status, status) = watch::channel(Arc::new(alarm.status()));
+        let (_waiting, waiting) = watch::channel(Waiting::default());
+        let (_proven, proven) = watch::channel(Proven::new());
+        let errors = Errors::default();
+        let composer = Composer {
+            status,
+            waiting,
+            proven,
+            errors: errors.clone(),
+            clock: SystemClock::shared(),
+        };
+        let (shown, mut now) = composer.show();
+        let following = tokio::spawn(shown.follow());
+        for _ in 0..3 {
+            errors.count(&"hall".into());
+        }
+        let all = now.wait_for(|shown| shown.errors["hall"] == 3);
+        assert!(timeout(Duration::from_secs(2), all).await.is_ok());
+        following.abort();
     }
 }

@@ -1,6 +1,7 @@
 //! Starts the sensors' drivers, and stops them for a new configuration.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -10,17 +11,18 @@ use crate::camera::PhotoShelf;
 use crate::config::{CameraDevice, Config, GpioBackend, Source};
 use crate::gpio::{Board, SimulatedBoard, Watch};
 use crate::inbox::Inbox;
-use crate::mqtt::Broker;
+use crate::mqtt::{Broker, Kept};
 use crate::sensors::mqtt::MqttSensors;
 use crate::sensors::nodemcu::Node;
 use crate::sensors::port::Ports;
 use crate::sensors::simulated::{NoSuchSensor, SimulatedSensors};
 use crate::sensors::{self, Errors};
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Part, Pulses, Stakes, Supervisor, Watched};
 
 /// What the drivers of every configuration share.
 pub(super) struct Wiring {
     pub(super) inbox: Inbox,
+    pub(super) pulses: Pulses,
     pub(super) errors: Errors,
     pub(super) ports: Ports,
     pub(super) board: Arc<dyn Board>,
@@ -30,12 +32,17 @@ pub(super) struct Wiring {
     pub(super) status: watch::Receiver<Arc<Status>>,
     pub(super) last_photo: watch::Receiver<Option<PhotoId>>,
     pub(super) shelf: PhotoShelf,
+    pub(super) broker: BrokerSlot,
+    pub(super) kept_at_broker: Mutex<Kept>,
 }
+
+/// The broker in use; a reload may put another one in.
+pub type BrokerSlot = Arc<Mutex<Option<Broker>>>;
 
 /// The drivers of one configuration; dropped, they stop.
 pub(super) struct Sources {
     stop: CancellationToken,
-    _wires: Option<Watch>,
+    _wires: Option<(Arc<Watch>, Watched)>,
     /// Closed when the broker has been told that we are offline.
     goodbye: mpsc::Receiver<()>,
 }
@@ -69,7 +76,7 @@ impl SharedSensors {
     }
 
     /// Makes one active for so long.
-    pub fn pulse(&self, name: &str, length: std::time::Duration) -> Result<(), NoSuchSensor> {
+    pub fn pulse(&self, name: &str, length: Duration) -> Result<(), NoSuchSensor> {
         self.current().pulse(name, length)
     }
 }
@@ -121,7 +128,9 @@ impl Sources {
 
         let (connected, goodbye) = mpsc::channel(1);
         let broker = Self::broker(config, wiring);
-        if let Some(broker) = super::or_trouble(broker, TroubleCode::Mqtt, "", inbox) {
+        let broker = super::or_trouble(broker, TroubleCode::Mqtt, "", inbox);
+        *wiring.broker.lock().unwrap_or_else(PoisonError::into_inner) = broker.clone();
+        if let Some(broker) = broker {
             let (photos, shelf) = (wiring.last_photo.clone(), wiring.shelf.clone());
             let (shown, ended) = (broker.clone(), stop.clone());
             supervisor.spawn("mqtt photos", move || {
@@ -143,7 +152,7 @@ impl Sources {
         }
         Sources {
             stop,
-            _wires: wires,
+            _wires: wires.map(|wires| watched(wires, &wiring.pulses)),
             goodbye,
         }
     }
@@ -152,6 +161,7 @@ impl Sources {
         let inbox = &wiring.inbox;
         let sensors = MqttSensors::new(&config.sensors, inbox.clone(), wiring.errors.clone());
         let topics = sensors.topics().to_vec();
+        let mut kept = (wiring.kept_at_broker.lock()).unwrap_or_else(PoisonError::into_inner);
         Ok(Broker::new(
             config,
             &topics,
@@ -160,8 +170,29 @@ impl Sources {
             Arc::new(|_| None),
             inbox.clone(),
             wiring.status.clone(),
+            &mut kept,
         )?)
     }
+}
+
+/// A board tells a change within milliseconds.
+const WIRES_WITHIN: Duration = Duration::from_secs(5);
+
+/// Whoever watches the wires has to turn.
+fn watched(wires: Watch, pulses: &Pulses) -> (Arc<Watch>, Watched) {
+    let wires = Arc::new(wires);
+    let asked = Arc::downgrade(&wires);
+    let watched = pulses.watch(Part {
+        name: "gpio".to_owned(),
+        within: WIRES_WITHIN,
+        stakes: Stakes::Protection,
+        ask: Box::new(move |question| {
+            if let Some(wires) = asked.upgrade() {
+                wires.ask(question);
+            }
+        }),
+    });
+    (wires, watched)
 }
 
 /// The broker shows the last photo.

@@ -46,7 +46,7 @@ impl Upkeep {
             }
             sleep(SIGN_OF_LIFE_EVERY).await;
             until_tidy = until_tidy.saturating_sub(SIGN_OF_LIFE_EVERY);
-            self.journal.sign_of_life();
+            drop(self.journal.sign_of_life());
         }
     }
 

@@ -5,12 +5,14 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use tokio::sync::oneshot;
+
 use crate::alarm::BootTime;
 use crate::clock::{SharedClock, monotonic_nanos};
 use crate::config::{Active, InputLine, Line, OutputLine};
 
 use super::debounce::Debounced;
-use super::{Board, Edge, GpioError, OutputPin, Signal, Sink, Watch};
+use super::{Board, Edge, GpioError, OutputPin, Signal, Sink, Watch, Watching};
 
 /// The board. Clones are the same board.
 #[derive(Clone)]
@@ -44,6 +46,7 @@ enum Change {
         at: BootTime,
     },
     Gone,
+    Ask(oneshot::Sender<()>),
     End,
 }
 
@@ -151,6 +154,13 @@ impl OutputPin for SimulatedOutput {
 /// Ends the thread of a watch that nobody wants any more.
 struct Ends(Sender<Change>);
 
+impl Watching for Ends {
+    fn ask(&self, question: oneshot::Sender<()>) {
+        // With a thread that has ended the question is gone, which says so.
+        let _ = self.0.send(Change::Ask(question));
+    }
+}
+
 impl Drop for Ends {
     fn drop(&mut self) {
         // A thread that has ended already needs no telling.
@@ -178,7 +188,7 @@ fn watch(
         // What became stable before this change is told first, however late the thread wakes.
         let until = match &change {
             Ok(Change::Level { at, .. }) => *at,
-            Ok(Change::Gone | Change::End) | Err(_) => clock.boot(),
+            Ok(Change::Gone | Change::Ask(_) | Change::End) | Err(_) => clock.boot(),
         };
         for (input, debounced) in &mut inputs {
             if let Some((active, at)) = debounced.settle(until) {
@@ -196,7 +206,12 @@ fn watch(
                     }
                 }
             }
-            Ok(Change::Gone) => return sink(Signal::Gone),
+            Ok(Change::Gone) => {
+                return sink(Signal::Gone {
+                    why: "the simulated board was taken away".to_owned(),
+                });
+            }
+            Ok(Change::Ask(question)) => drop(question.send(())),
             Err(RecvTimeoutError::Timeout) => {}
             Ok(Change::End) | Err(RecvTimeoutError::Disconnected) => return,
         }
@@ -252,7 +267,7 @@ mod tests {
         let level = |signal| match signal {
             Signal::Found(edge) => (true, edge.active),
             Signal::Changed(edge) => (false, edge.active),
-            Signal::Gone => panic!("gone"),
+            Signal::Gone { why } => panic!("gone: {why}"),
         };
         (0..count)
             .map(|_| level(receiver.recv_timeout(WAIT).unwrap()))
@@ -322,7 +337,10 @@ mod tests {
         let (receiver, _watch) = signals(&board, &[input(18, Active::High, 0)]);
         board.vanish();
         assert!(matches!(receiver.recv_timeout(WAIT), Ok(Signal::Found(_))));
-        assert_eq!(receiver.recv_timeout(WAIT), Ok(Signal::Gone));
+        assert!(matches!(
+            receiver.recv_timeout(WAIT),
+            Ok(Signal::Gone { .. })
+        ));
     }
 
     #[test]

@@ -7,9 +7,11 @@ use crate::alarm::{Command, Mode};
 
 /// A command, and the code that came with it.
 #[derive(Debug)]
-pub(super) struct Order {
-    pub(super) command: Command,
-    pub(super) code: Option<SecretString>,
+pub struct Order {
+    /// What is asked for.
+    pub command: Command,
+    /// The code, unchecked.
+    pub code: Option<SecretString>,
 }
 
 /// As Home Assistant sends it through the `command_template` of our discovery.
@@ -19,8 +21,8 @@ struct Json {
     code: Option<String>,
 }
 
-/// Reads `ARM_AWAY`, or `{"action": "DISARM", "code": "1234"}`.
-pub(super) fn parse(payload: &[u8]) -> Option<Order> {
+/// Reads `ARM_AWAY`, or `{"action": "DISARM", "code": "1234"}`; `None`: it is no command.
+pub fn parse(payload: &[u8]) -> Option<Order> {
     let text = std::str::from_utf8(payload).ok()?.trim();
     let asked = if text.starts_with('{') {
         serde_json::from_str(text).ok()?

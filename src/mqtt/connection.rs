@@ -1,5 +1,6 @@
 //! How the broker is connected to: address, login, TLS, last will.
 
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,8 +37,18 @@ pub enum MqttError {
 
 /// Everything about the connection. Sessions are clean: nothing queued up is acted on late.
 pub(super) fn options(mqtt: &Mqtt, names: &Names) -> Result<MqttOptions, MqttError> {
-    let broker = (mqtt.host.as_str(), mqtt.port);
+    // An IPv6 address may be written as in a URL.
+    let host = mqtt.host.trim_start_matches('[').trim_end_matches(']');
+    let broker = (host, mqtt.port);
     let mut options = MqttOptions::new(format!("asfaleia-{}", names.id), broker);
+    if host.parse::<Ipv6Addr>().is_ok() {
+        // rumqttc joins host and port with a colon, which is no IPv6 address, and with brackets
+        // around the host it is no name for TLS.
+        let address = format!("[{host}]:{}", mqtt.port);
+        options.set_socket_connector(move |_, network| {
+            rumqttc::default_socket_connect(address.clone(), network)
+        });
+    }
     options.set_keep_alive(KEEP_ALIVE);
     options.set_clean_session(true);
     options.set_max_packet_size(Broker::LARGEST, Broker::LARGEST);
@@ -90,6 +101,28 @@ mod tests {
         for path in [file.path(), &missing] {
             let error = tls(Some(path)).unwrap_err().to_string();
             assert!(error.contains(&path.display().to_string()), "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_ipv6_address_of_the_broker_is_reached_with_brackets_and_without() {
+        let broker = tokio::net::TcpListener::bind("[::1]:0").await.unwrap();
+        let names = Names::new(&crate::mqtt::discovery::tests::site(), &[]);
+        for host in ["::1", "[::1]"] {
+            let mqtt = Mqtt {
+                host: host.into(),
+                port: broker.local_addr().unwrap().port(),
+                login: None,
+                tls: false,
+                ca_file: None,
+                discovery: false,
+            };
+            let options = options(&mqtt, &names).unwrap();
+            let (_client, mut events) = rumqttc::AsyncClient::builder(options).build();
+            tokio::select! {
+                ended = events.poll() => panic!("{host}: {ended:?}"),
+                met = broker.accept() => drop(met.unwrap()),
+            }
         }
     }
 }

@@ -133,11 +133,9 @@ fn device_class(kind: SensorKind) -> &'static str {
 #[cfg(test)]
 pub(super) mod tests {
     use std::collections::HashSet;
-    use std::time::Duration;
 
     use super::*;
-    use crate::alarm::{Entry, Mode};
-    use crate::config::Source;
+    use crate::config::{self, Depth};
 
     pub(in crate::mqtt) fn site() -> Site {
         Site {
@@ -147,25 +145,11 @@ pub(super) mod tests {
         }
     }
 
+    /// A gas sensor with the defaults of the configuration.
     pub(in crate::mqtt) fn sensor(name: &str) -> Sensor {
-        Sensor {
-            name: name.into(),
-            kind: SensorKind::Gas,
-            room: name.into(),
-            source: Source::Simulated,
-            warm_up: Duration::ZERO,
-            modes: Mode::ALL.to_vec(),
-            entry: Entry::Instant,
-            hold: Duration::ZERO,
-            pulses: 1,
-            within: Duration::ZERO,
-            cooldown: Duration::ZERO,
-            max_triggers: 5,
-            confirm: None,
-            soak: false,
-            silent_after: None,
-            unwatched_call_after: Duration::from_secs(120),
-        }
+        let text = format!("[[sensor]]\nname = \"{name}\"\nkind = \"gas\"\nsimulated = true\n");
+        let loaded = config::parse(&text, "test", Depth::Shape).unwrap();
+        loaded.config.sensors.into_iter().next().unwrap()
     }
 
     fn discovered(sensors: &[Sensor]) -> Vec<(String, Value)> {

@@ -4,12 +4,14 @@
 //! shows of itself, for Home Assistant and other programs. Nothing that is urgent waits for what
 //! goes out: telling has a task of its own, and only the latest counts.
 
-mod command;
+pub mod command;
 mod connection;
 mod discovery;
+mod drill;
+mod flood;
 mod state;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +29,7 @@ use crate::config::Config;
 use crate::inbox::Inbox;
 
 use command::Order;
+use flood::Flood;
 use state::{Document, Names};
 
 pub use connection::MqttError;
@@ -58,13 +61,21 @@ struct Shared {
     names: Names,
     topics: Vec<String>,
     discovery: Vec<Document>,
+    /// Topics that an earlier configuration kept at the broker, and this one has no use for.
+    forgotten: Vec<String>,
     take: Take,
     verify: Verify,
     inbox: Inbox,
     status: watch::Receiver<Arc<Status>>,
     photo: watch::Sender<Option<Arc<[u8]>>>,
     link: watch::Sender<Link>,
+    flood: Flood,
+    /// While it runs.
+    client: watch::Sender<Option<AsyncClient>>,
 }
+
+/// The topics that a configuration keeps at the broker for its sensors.
+pub type Kept = BTreeSet<String>;
 
 /// The connection, as it is now.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,7 +101,9 @@ impl Broker {
     const LARGEST: usize = 4 << 20;
 
     /// The broker of a configuration; `None` when there is no `[mqtt]` section. `topics` are those
-    /// of the sensors, and `take` gets what comes in on them.
+    /// of the sensors, and `take` gets what comes in on them. `kept` is what earlier configurations
+    /// of this process have kept at the broker: what is not there any more is removed, and what is
+    /// there now is added.
     pub fn new(
         config: &Config,
         topics: &[String],
@@ -98,6 +111,7 @@ impl Broker {
         verify: Verify,
         inbox: Inbox,
         status: watch::Receiver<Arc<Status>>,
+        kept: &mut Kept,
     ) -> Result<Option<Self>, MqttError> {
         let Some(mqtt) = &config.mqtt else {
             return Ok(None);
@@ -107,18 +121,26 @@ impl Broker {
         if mqtt.discovery {
             discovery = discovery::documents(&names, &config.site, &config.sensors);
         }
+        let options = connection::options(mqtt, &names)?;
+        let announced = discovery.iter().map(|document| document.topic.clone());
+        let now: Kept = announced.chain(names.of_sensors()).collect();
+        let forgotten = kept.difference(&now).cloned().collect();
+        kept.extend(now);
         Ok(Some(Broker(Arc::new(Shared {
-            options: connection::options(mqtt, &names)?,
+            options,
             server: format!("{}:{}", mqtt.host, mqtt.port),
             topics: topics.to_vec(),
             names,
             discovery,
+            forgotten,
             take,
             verify,
             inbox,
             status,
             photo: watch::Sender::new(None),
             link: watch::Sender::new(Link::Down("not connected yet".into())),
+            flood: Flood::default(),
+            client: watch::Sender::new(None),
         }))))
     }
 
@@ -133,12 +155,14 @@ impl Broker {
         let mut network = NetworkOptions::new();
         network.set_tcp_nodelay(true);
         events.set_network_options(network);
+        self.0.client.send_replace(Some(client.clone()));
         let (orders, asked) = mpsc::channel(16);
         tokio::select! {
             () = self.0.receive(&client, events, orders) => {}
             () = self.0.tell(&client, &stop) => {}
             () = self.0.obey(asked) => {}
             () = self.0.report() => {}
+            () = self.0.flood.report(&self.0.names.command, &self.0.inbox) => {}
             // Also when the broker takes nothing any more.
             () = async { stop.cancelled().await; sleep(Self::LAST_WORDS).await } => {}
         }
@@ -211,7 +235,8 @@ impl Shared {
         };
         // Full: somebody floods the topic, and each code takes its time to check.
         if orders.try_send(order).is_err() {
-            tracing::warn!("too many commands over MQTT at once: one is dropped");
+            tracing::debug!("too many commands over MQTT at once: one is dropped");
+            self.flood.dropped_one();
         }
     }
 
@@ -256,6 +281,10 @@ impl Shared {
             for document in &self.discovery {
                 self.say(client, &document.topic, document.payload.as_bytes())
                     .await;
+            }
+            for topic in &self.forgotten {
+                // Retained and empty: the broker forgets it.
+                self.say(client, topic, b"").await;
             }
             let mut said = HashMap::new();
             status.mark_changed();

@@ -51,6 +51,16 @@ impl Names {
         }
     }
 
+    /// The topics of one sensor's state.
+    fn sensor_topics(&self, slug: &str) -> [String; 2] {
+        ["state", "availability"].map(|what| format!("{}/sensor/{slug}/{what}", self.base))
+    }
+
+    /// Every topic under which [`documents`] says something of a sensor.
+    pub(super) fn of_sensors(&self) -> impl Iterator<Item = String> {
+        (self.slugs.iter()).flat_map(|(_, slug)| self.sensor_topics(slug))
+    }
+
     /// A sensor's name in topics and ids.
     pub(super) fn slug(&self, sensor: &SensorName) -> Option<&str> {
         let mut slugs = self.slugs.iter();
@@ -97,11 +107,11 @@ pub(super) fn documents(names: &Names, status: &Status, stamp: &Stamp) -> Vec<Do
                 (UNKNOWN, "online")
             }
         };
-        documents.push(document(&format!("sensor/{slug}/state"), state.into()));
-        documents.push(document(
-            &format!("sensor/{slug}/availability"),
-            available.into(),
-        ));
+        let payloads = [state, available];
+        for (topic, payload) in names.sensor_topics(slug).into_iter().zip(payloads) {
+            let payload = payload.into();
+            documents.push(Document { topic, payload });
+        }
     }
     documents
 }

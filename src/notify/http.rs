@@ -4,8 +4,8 @@ use std::error::Error as _;
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
-use reqwest::{Client, StatusCode};
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Client, Response};
 
 use super::{Failure, SetupError, on_one_line, shortened, tls};
 
@@ -15,6 +15,65 @@ const CONNECT: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(60);
 /// Nobody's `Retry-After` holds an alarm back for longer.
 const LONGEST_WAIT: Duration = Duration::from_secs(600);
+/// So much of a body is read: Twilio's lists have 100 kB. A server that never ends must not fill
+/// the Pi's memory.
+const LONGEST_BODY: usize = 512 * 1024;
+
+/// What a server answered.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// 200, 429, …
+    pub status: u16,
+    /// Its `Retry-After`, as it is written.
+    pub retry_after: Option<String>,
+    /// The body, or its beginning if it broke off or is longer than 512 KiB.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// 2xx.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// A failure by its status: 408, 429 and 5xx are worth another try (after the `Retry-After`,
+    /// or 10 min if that is longer), everything else is not.
+    pub fn failure(&self, why: String) -> Failure {
+        match self.status {
+            408 | 429 | 500..=599 => Failure::Temporary {
+                why,
+                after: self.retry_after(),
+            },
+            _permanent => Failure::Permanent { why },
+        }
+    }
+
+    /// What this response says. A body that breaks off is what came of it: whoever reads it finds
+    /// it wanting, or has no need of it.
+    pub(super) async fn of(mut response: Response) -> Answer {
+        let retry_after = response.headers().get(RETRY_AFTER);
+        let mut answer = Answer {
+            status: response.status().as_u16(),
+            retry_after: retry_after.and_then(|it| Some(it.to_str().ok()?.to_owned())),
+            body: Vec::new(),
+        };
+        while let Ok(Some(chunk)) = response.chunk().await {
+            let room = LONGEST_BODY - answer.body.len();
+            answer
+                .body
+                .extend_from_slice(&chunk[..chunk.len().min(room)]);
+            if chunk.len() >= room {
+                break;
+            }
+        }
+        answer
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.retry_after.as_ref()?.trim().parse().ok()?;
+        Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
+    }
+}
 
 /// A client that trusts this `ca-file`, or the system. It follows no redirects (secrets in headers
 /// stay where they were meant to go) and obeys no proxy from the environment.
@@ -46,31 +105,7 @@ pub(super) fn explain(error: reqwest::Error) -> String {
     on_one_line(&text)
 }
 
-/// Failure by status: 408, 429 and 5xx are worth another try, everything else is not.
-pub(super) fn failure(status: StatusCode, headers: &HeaderMap, why: String) -> Failure {
-    if status.is_server_error()
-        || status == StatusCode::TOO_MANY_REQUESTS
-        || status == StatusCode::REQUEST_TIMEOUT
-    {
-        let after = retry_after(headers);
-        Failure::Temporary { why, after }
-    } else {
-        Failure::Permanent { why }
-    }
-}
-
 /// The first words of a body, for a log.
-pub(super) fn excerpt(body: &str) -> String {
-    shortened(&on_one_line(body), 200)
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers
-        .get(RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
+pub(super) fn excerpt(body: &[u8]) -> String {
+    shortened(&on_one_line(&String::from_utf8_lossy(body)), 200)
 }

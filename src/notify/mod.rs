@@ -4,11 +4,13 @@
 //! [`Notice`] into text, the other modules carry it.
 
 mod email;
-mod http;
+mod heartbeat;
+pub mod http;
 mod mime;
 mod phone;
-mod smtp;
+pub mod smtp;
 mod tls;
+pub mod twilio;
 mod webhook;
 pub mod words;
 
@@ -20,7 +22,9 @@ use crate::alarm::{Notice, PhotoId};
 use crate::clock::WallTime;
 
 pub use email::{Mailer, Patience};
-pub use phone::{CallSid, CallStatus, PlaceFailure, Progress, Telephone, masked, twiml};
+pub use heartbeat::Heartbeat;
+pub use phone::{Telephone, masked, twiml};
+pub use twilio::{CallSid, CallStatus, PlaceFailure, Progress};
 pub use webhook::Webhook;
 
 /// One message to one recipient: all that words need.
@@ -44,6 +48,9 @@ pub struct Outgoing {
     pub message_id: String,
     /// Bare: the first mail of the thread.
     pub in_reply_to: Option<String>,
+    /// By phone: when the first call of the ladder was placed. What follows comes at the ladder's
+    /// own pace, and is not late.
+    pub first_call: Option<WallTime>,
 }
 
 /// A photo to attach.

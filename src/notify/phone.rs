@@ -6,13 +6,13 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use reqwest::{Client, RequestBuilder, StatusCode, Url};
+use reqwest::{Client, RequestBuilder, Url};
 use secrecy::ExposeSecret;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use super::http::{self, Answer};
+use super::twilio::{Asked, CLOCKS_DIFFER_MS, CallSid, CallStatus, PlaceFailure};
 use super::words::escaped;
-use super::{Failure, SetupError, http, on_one_line, shortened};
+use super::{Failure, SetupError, on_one_line};
 use crate::clock::WallTime;
 use crate::config;
 
@@ -22,8 +22,6 @@ const LONGEST_TWIML: usize = 4_000;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// A connection that was used so recently is still open.
 const STILL_WARM: Duration = Duration::from_secs(30);
-/// Our clock and theirs differ by less.
-const CLOCKS_DIFFER_MS: i64 = 5_000;
 
 /// Places calls.
 pub struct Telephone {
@@ -32,106 +30,6 @@ pub struct Telephone {
     phone: config::Phone,
     patience: Duration,
     last_request: Mutex<Option<Instant>>,
-}
-
-/// Twilio's name for a call: `CA…`
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct CallSid(pub String);
-
-/// Why a call was not placed, or may not have been.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PlaceFailure {
-    /// Not placed; worth another try on the same rung.
-    #[error("{why}")]
-    Temporary {
-        /// What went wrong.
-        why: String,
-        /// Not sooner than this, where the service says so.
-        after: Option<Duration>,
-    },
-    /// Not placed; another try would fare the same: the next rung.
-    #[error("{why}")]
-    Permanent {
-        /// What the service said.
-        why: String,
-        /// Twilio's error code, such as 21217.
-        code: Option<u32>,
-    },
-    /// The request left and no answer came: look for the call before another try.
-    #[error("{why}")]
-    Uncertain {
-        /// What went wrong.
-        why: String,
-    },
-}
-
-/// How far a call has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CallStatus {
-    /// Queued, ringing, over, …
-    pub progress: Progress,
-    /// A machine or a fax answered (only where `machine-detection` asks for it).
-    pub by_machine: bool,
-}
-
-/// Twilio's words for the progress of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Progress {
-    /// Waits for its turn.
-    Queued,
-    /// Is being dialled.
-    Initiated,
-    /// Rings.
-    Ringing,
-    /// Somebody, or something, has answered.
-    InProgress,
-    /// Was answered and is over.
-    Completed,
-    /// The line is busy.
-    Busy,
-    /// Nobody answered.
-    NoAnswer,
-    /// Could not be connected.
-    Failed,
-    /// Was taken back while it rang.
-    Canceled,
-}
-
-impl Progress {
-    /// Nothing more will come.
-    pub fn is_over(self) -> bool {
-        match self {
-            Self::Queued | Self::Initiated | Self::Ringing | Self::InProgress => false,
-            Self::Completed | Self::Busy | Self::NoAnswer | Self::Failed | Self::Canceled => true,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct Call {
-    sid: String,
-    to: Option<String>,
-    date_created: Option<String>,
-    start_time: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Calls {
-    calls: Vec<Call>,
-}
-
-#[derive(Deserialize)]
-struct Followed {
-    status: Progress,
-    answered_by: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Refusal {
-    code: Option<u32>,
-    message: Option<String>,
 }
 
 impl Telephone {
@@ -175,7 +73,7 @@ impl Telephone {
         account.set_path(&format!("{}.json", account.path()));
         if let Ok(answer) = self.send(self.client.get(account)).await {
             // Read to its end, or the connection cannot be used again.
-            let _ = answer.bytes().await;
+            let _ = Answer::of(answer).await;
         }
     }
 
@@ -203,19 +101,8 @@ impl Telephone {
                 PlaceFailure::Temporary { why, after: None }
             }
         })?;
-        if !answer.status().is_success() {
-            let (failure, code) = self.refused(&doing, to, answer).await;
-            return Err(match failure {
-                Failure::Temporary { why, after } => PlaceFailure::Temporary { why, after },
-                Failure::Permanent { why } => PlaceFailure::Permanent { why, code },
-            });
-        }
-        match answer.json::<Call>().await {
-            Ok(call) => Ok(CallSid(call.sid)),
-            Err(e) => Err(PlaceFailure::Uncertain {
-                why: format!("{doing}: reading the answer: {}", http::explain(e)),
-            }),
-        }
+        let answer = Answer::of(answer).await;
+        self.asked(&doing, to).placed(&answer)
     }
 
     /// The latest call to this number since then, if one was placed: after
@@ -230,31 +117,16 @@ impl Telephone {
             .get(self.resource(&["Calls.json"]))
             .query(&query);
         let doing = format!("looking up the call to {}", masked(to));
-        let found: Calls = self.ask(&doing, to, request).await?;
-        let recent = |call: &Call| {
-            let when = call.date_created.as_ref().or(call.start_time.as_ref());
-            when.and_then(|when| moment(when))
-                .is_none_or(|when| when.as_millisecond() >= since)
-        };
-        let this = |call: &Call| call.to.as_deref().is_none_or(|number| number == to);
-        let call = found
-            .calls
-            .into_iter()
-            .find(|call| this(call) && recent(call));
-        Ok(call.map(|call| CallSid(call.sid)))
+        let answer = self.ask(&doing, request).await?;
+        self.asked(&doing, to).found(&answer, WallTime(since))
     }
 
     /// How far this call has come.
     pub async fn status(&self, call: &CallSid) -> Result<CallStatus, Failure> {
         let request = self.client.get(self.resource(&["Calls", &call.json()]));
-        let followed: Followed = self
-            .ask("asking for the call's progress", "", request)
-            .await?;
-        let answered_by = followed.answered_by.as_deref().unwrap_or_default();
-        Ok(CallStatus {
-            progress: followed.status,
-            by_machine: answered_by.starts_with("machine") || answered_by == "fax",
-        })
+        let doing = "asking for the call's progress";
+        let answer = self.ask(doing, request).await?;
+        self.asked(doing, "").followed(&answer)
     }
 
     /// Ends this call, whether it is queued, rings or is being listened to.
@@ -263,25 +135,27 @@ impl Telephone {
             .client
             .post(self.resource(&["Calls", &call.json()]))
             .form(&[("Status", "completed")]);
-        let _: serde::de::IgnoredAny = self.ask("ending the call", "", request).await?;
-        Ok(())
+        let doing = "ending the call";
+        let answer = self.ask(doing, request).await?;
+        self.asked(doing, "").ended(&answer)
     }
 
-    async fn ask<T: DeserializeOwned>(
-        &self,
-        doing: &str,
-        to: &str,
-        request: RequestBuilder,
-    ) -> Result<T, Failure> {
+    async fn ask(&self, doing: &str, request: RequestBuilder) -> Result<Answer, Failure> {
         let unanswered = |e| Failure::Temporary {
             why: format!("{doing}: {}", http::explain(e)),
             after: None,
         };
         let answer = self.send(request).await.map_err(unanswered)?;
-        if !answer.status().is_success() {
-            return Err(self.refused(doing, to, answer).await.0);
+        Ok(Answer::of(answer).await)
+    }
+
+    fn asked<'a>(&'a self, doing: &'a str, to: &'a str) -> Asked<'a> {
+        Asked {
+            doing,
+            to,
+            from: &self.phone.from,
+            account_sid: &self.phone.account_sid,
         }
-        answer.json().await.map_err(unanswered)
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<reqwest::Response, reqwest::Error> {
@@ -298,36 +172,6 @@ impl Telephone {
             .lock()
             .unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         Ok(answer)
-    }
-
-    /// What the service says against it, with its code, without account and numbers.
-    async fn refused(
-        &self,
-        doing: &str,
-        to: &str,
-        answer: reqwest::Response,
-    ) -> (Failure, Option<u32>) {
-        let status: StatusCode = answer.status();
-        let headers = answer.headers().clone();
-        let body = answer.text().await.unwrap_or_default();
-        let refusal: Option<Refusal> = serde_json::from_str(&body).ok();
-        let code = refusal.as_ref().and_then(|refusal| refusal.code);
-        let said = refusal.and_then(|refusal| refusal.message).unwrap_or(body);
-        let mut said = said.replace(&self.phone.account_sid, "AC…");
-        for number in [to, &self.phone.from] {
-            if !number.is_empty() {
-                said = said.replace(number, &masked(number));
-            }
-        }
-        let code_text = code
-            .map(|code| format!(", code {code}"))
-            .unwrap_or_default();
-        let why = format!(
-            "{doing}: the telephone service answered {}{code_text}: {}",
-            status.as_u16(),
-            shortened(&on_one_line(&said), 300)
-        );
-        (http::failure(status, &headers, why), code)
     }
 
     fn last_request(&self) -> Option<Instant> {
@@ -382,10 +226,4 @@ pub fn masked(number: &str) -> String {
     let first: String = digits[..head].iter().collect();
     let last: String = digits[digits.len() - tail..].iter().collect();
     format!("{first}…{last}")
-}
-
-/// Twilio writes RFC 2822 (`Tue, 31 Aug 2010 20:36:28 +0000`), some that speak its API RFC 3339.
-fn moment(text: &str) -> Option<Timestamp> {
-    let rfc2822 = jiff::fmt::rfc2822::parse(text).map(|zoned| zoned.timestamp());
-    rfc2822.or_else(|_| text.parse()).ok()
 }

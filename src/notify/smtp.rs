@@ -9,16 +9,17 @@ mod opening;
 use std::future::Future;
 use std::io;
 
-use lettre::address::Envelope;
 use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Quit, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, MailParameter};
 use lettre::transport::smtp::response::Response;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::time::{Instant, timeout_at};
 
-use super::on_one_line;
+use super::{on_one_line, shortened};
 
+pub use lettre::address::Envelope;
 pub(super) use opening::Server;
+pub use opening::ready_for_tls;
 
 /// A reply may be so long; more is no mail server.
 const LONGEST_REPLY: u64 = 64 * 1024;
@@ -28,7 +29,7 @@ const SENDING: &str = "sending the mail";
 
 /// Why a conversation failed.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SmtpError {
+pub enum SmtpError {
     /// The connection could not be made, broke, or brought no answer in time.
     #[error("{doing}: {why}")]
     Broken {
@@ -68,19 +69,19 @@ impl SmtpError {
 }
 
 /// A session; in the hands of others, one that is logged in.
-pub(super) struct Session<W = Box<dyn Wire>> {
+pub struct Session<W = Box<dyn Wire>> {
     wire: BufReader<W>,
     /// What the server offers, in upper case: `PIPELINING`, `AUTH PLAIN LOGIN`, …
     offers: Vec<String>,
 }
 
 /// Plain or encrypted.
-pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
 impl Session {
     /// Sends one mail and returns the server's last word. The session can be used again.
-    pub(super) async fn send(
+    pub async fn send(
         &mut self,
         envelope: &Envelope,
         mail: &[u8],
@@ -127,7 +128,7 @@ impl Session {
     }
 
     /// Takes leave.
-    pub(super) async fn quit(mut self, deadline: Instant) {
+    pub async fn quit(mut self, deadline: Instant) {
         let doing = "taking leave";
         if self
             .write(doing, Quit.to_string().as_bytes(), deadline)
@@ -276,5 +277,7 @@ fn refused(doing: &'static str, reply: &Response) -> SmtpError {
 
 fn said(reply: &Response) -> String {
     let lines: Vec<_> = reply.message().collect();
-    on_one_line(&format!("{} {}", reply.code(), lines.join(" ")))
+    let said = on_one_line(&format!("{} {}", reply.code(), lines.join(" ")));
+    // It goes into the log, the history and a mail about the trouble.
+    shortened(&said, 300)
 }

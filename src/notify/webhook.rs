@@ -118,18 +118,18 @@ impl Webhook {
             why: format!("{doing}: {}", http::explain(e)),
             after: None,
         })?;
-        let (status, headers) = (answer.status(), answer.headers().clone());
-        let reply = http::excerpt(&answer.text().await.unwrap_or_default());
-        let reply = format!("{} {reply}", status.as_u16()).trim_end().to_owned();
-        if status.is_success() {
+        let answer = http::Answer::of(answer).await;
+        let reply = format!("{} {}", answer.status, http::excerpt(&answer.body));
+        let reply = reply.trim_end().to_owned();
+        if answer.is_success() {
             return Ok(Delivered { reply });
         }
-        let why = if status.is_redirection() {
+        let why = if (300..400).contains(&answer.status) {
             format!("{doing}: answered {reply}: redirects are not followed, change its url")
         } else {
             format!("{doing}: answered {reply}")
         };
-        Err(http::failure(status, &headers, why))
+        Err(answer.failure(why))
     }
 
     fn body(&self, facts: &Facts) -> Result<Option<String>, minijinja::Error> {
@@ -213,10 +213,11 @@ impl<'a> Facts<'a> {
                 facts.sensor = Some(sensor.as_str());
             }
             About::Troubles { .. } => facts.about = "troubles",
-            About::BootReport { state, .. } => {
+            About::BootReport(report) => {
                 facts.about = "boot-report";
-                facts.state = Some(state);
+                facts.state = Some(&report.state);
             }
+            About::Drill { .. } => facts.about = "drill",
             About::Test { .. } => facts.about = "test",
         }
         facts

@@ -13,6 +13,9 @@ use crate::clock::WallTime;
 /// A message delivered later than this after it happened says so.
 const LATE_MS: i64 = 60_000;
 
+/// How a drill is told from an alarm.
+const DRILL: &str = "DRILL: this is a test, nothing happened";
+
 /// Finds the words for one message.
 #[derive(Debug)]
 pub struct Words<'a> {
@@ -97,10 +100,11 @@ impl<'a> Words<'a> {
             }
             About::Inhibited { sensor, .. } => format!("{sensor} is inhibited"),
             About::Troubles { raised, cleared } => troubles_title(raised, cleared),
-            About::BootReport { gap_seconds, .. } => match gap_seconds {
-                Some(gap) => format!("back after {} without a sign of life", lasting(*gap)),
+            About::BootReport(report) => match report.gap_seconds {
+                Some(gap) => format!("back after {} without a sign of life", lasting(gap)),
                 None => "back after a power cut".to_owned(),
             },
+            About::Drill { .. } => DRILL.to_owned(),
             About::Test { .. } => "test message".to_owned(),
         };
         on_one_line(&title)
@@ -176,6 +180,7 @@ impl<'a> Words<'a> {
                 )
             }
             About::Test { .. } => format!("This is a test call from {site}. All is well"),
+            About::Drill { .. } => format!("{DRILL}. A drill of {site}"),
             About::FollowUp { .. }
             | About::AllClear { .. }
             | About::Disarmed { .. }
@@ -183,7 +188,7 @@ impl<'a> Words<'a> {
             | About::ArmedWithOpen { .. }
             | About::Inhibited { .. }
             | About::Troubles { .. }
-            | About::BootReport { .. } => format!("Message from {site}: {}", self.title()),
+            | About::BootReport(_) => format!("Message from {site}: {}", self.title()),
         };
         let when = match (self.mail.clock_set, self.late()) {
             (false, _) => "at a time that is not known".to_owned(),
@@ -208,7 +213,9 @@ impl<'a> Words<'a> {
     /// When it happened and when it is delivered, if that is late.
     pub fn late(&self) -> Option<String> {
         let (happened, now) = (self.mail.happened, self.mail.now);
-        let late = self.mail.clock_set && now.as_millis() - happened.as_millis() > LATE_MS;
+        // The later calls of a ladder come at its own pace.
+        let began = self.mail.first_call.unwrap_or(now);
+        let late = self.mail.clock_set && began.as_millis() - happened.as_millis() > LATE_MS;
         late.then(|| {
             format!(
                 "happened {}, delivered {}",

@@ -120,7 +120,8 @@ impl AddressBook {
             | Action::Attach { .. }
             | Action::StopCalls { .. }
             | Action::SaveRecording(_)
-            | Action::TryCamera => Vec::new(),
+            | Action::TryCamera
+            | Action::Prove { .. } => Vec::new(),
         }
     }
 
@@ -198,6 +199,7 @@ impl AddressBook {
             ladder: None,
             calls: Vec::new(),
             about_to_call: None,
+            first_call: None,
         }
     }
 

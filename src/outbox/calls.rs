@@ -58,6 +58,10 @@ impl Outbox {
         changes: &mut Changes,
     ) -> Option<Start> {
         let fresh = std::mem::take(&mut self.rows.get_mut(&id)?.fresh);
+        if self.ladder(id)?.0.is_drill() && self.is_calling_for_real() {
+            self.end_drill(id, now, changes);
+            return None;
+        }
         let (message, mut ladder) = self.ladder(id)?;
         let mut step = ladder.next(now.boot);
         if step == Step::LookUp && !fresh && since(message, now).is_none() {
@@ -225,6 +229,10 @@ impl Outbox {
             CallEnd::Completed => {
                 self.clear(TroubleCode::Phone, &rung.contact, changes);
                 self.path_works(&Recipient::Phone, now.boot, changes);
+                changes
+                    .update
+                    .proven
+                    .push(format!("phone:{}", rung.contact));
             }
             CallEnd::Busy | CallEnd::NoAnswer | CallEnd::Machine => {
                 self.clear(TroubleCode::Phone, &rung.contact, changes);
@@ -235,7 +243,7 @@ impl Outbox {
     }
 
     /// The row and a copy of its ladder, to be put back.
-    fn ladder(&mut self, id: u64) -> Option<(&mut Message, Ladder)> {
+    pub(super) fn ladder(&mut self, id: u64) -> Option<(&mut Message, Ladder)> {
         let message = self.message(id)?;
         let ladder = message.ladder.clone()?;
         Some((message, ladder))
@@ -256,6 +264,7 @@ impl Outbox {
             message.calls.push(call);
             message.attempts = 0;
             message.last_failure = None;
+            message.first_call.get_or_insert_with(|| now.clone());
         }
         self.clear(TroubleCode::Phone, "", changes);
         self.keep(id, ladder, now, changes);
@@ -302,8 +311,9 @@ impl Outbox {
             return;
         };
         let incident = message.incident;
-        // A test asks nobody to acknowledge.
-        let test = matches!(message.notice.about, About::Test { .. });
+        // They ask nobody to acknowledge.
+        let about = &message.notice.about;
+        let test = matches!(about, About::Test { .. } | About::Drill { .. });
         match end {
             End::NobodyAnswered if test => {
                 self.settle(id, "tested", String::new(), now, changes);
@@ -313,7 +323,9 @@ impl Outbox {
                 self.settle(id, "nobody-answered", String::new(), now, changes);
             }
             End::GaveUp => {
-                changes.events.push(Event::NobodyAnswered { incident });
+                if !test {
+                    changes.events.push(Event::NobodyAnswered { incident });
+                }
                 let why = message.last_failure.take();
                 let why = why.unwrap_or_else(|| "no call could be placed in time".into());
                 self.give_up(id, why, now, changes);

@@ -46,6 +46,8 @@ pub enum Command {
         /// The photo.
         photo: Result<PhotoId, String>,
     },
+    /// The camera was tried in a drill: the photo for its mails, or why there is none.
+    Tried(Result<PhotoId, String>),
     /// Nobody else is called, and the call under way ends.
     StopCalls(Calls),
     /// The owner changed the configuration.
@@ -125,6 +127,11 @@ impl<P: Paths, S: Store> Driver<P, S> {
                 let changes = self.outbox.attach(incident, &photo, &now);
                 // The delivery first: the store may be busy with what came before.
                 self.start_due();
+                self.apply(changes);
+            }
+            Command::Tried(photo) => {
+                let now = self.now();
+                let changes = self.outbox.tried(&photo, &now);
                 self.apply(changes);
             }
             Command::StopCalls(whose) => {
@@ -291,6 +298,7 @@ async fn outgoing<P: Paths>(
         photo_missing,
         message_id: message.message_id.clone(),
         in_reply_to: message.in_reply_to.clone(),
+        first_call: message.first_call_at(&now),
     }
 }
 

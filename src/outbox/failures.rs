@@ -143,6 +143,9 @@ impl Outbox {
         self.clear(path_code(to), to.name(), changes);
         self.clear(TroubleCode::GivenUp, trouble_subject(to), changes);
         changes.update.proven.push(to.path());
+        if let Recipient::Email { contact } = to {
+            changes.update.proven.push(format!("email:{contact}"));
+        }
         for entry in self.rows.values_mut() {
             let waits = !entry.busy && entry.message.attempts > 0;
             if waits && entry.message.to.path() == to.path() && entry.message.ladder.is_none() {

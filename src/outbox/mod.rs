@@ -6,6 +6,7 @@
 
 mod address;
 mod calls;
+mod drill;
 mod driver;
 mod failures;
 mod paths;
@@ -61,6 +62,9 @@ pub struct Message {
     pub calls: Vec<CallSid>,
     /// By phone: when the last request to place a call was about to leave.
     pub about_to_call: Option<Stamp>,
+    /// By phone: when the first call was placed.
+    #[serde(default)]
+    pub first_call: Option<Stamp>,
 }
 
 /// Who is told, and how.
@@ -138,6 +142,16 @@ impl Message {
         corrected(&self.happened, now)
     }
 
+    /// When the first call of the ladder was placed, for people.
+    pub fn first_call_at(&self, now: &Stamp) -> Option<WallTime> {
+        self.first_call.as_ref().map(|then| corrected(then, now).0)
+    }
+
+    /// It is a part of a drill.
+    pub(crate) fn is_drill(&self) -> bool {
+        matches!(self.notice.about, About::Drill { .. })
+    }
+
     /// Somebody has to know now: goes out before all else.
     pub fn is_urgent(&self) -> bool {
         match (&self.to, &self.notice.about) {
@@ -151,7 +165,8 @@ impl Message {
                 | About::ArmedWithOpen { .. }
                 | About::Inhibited { .. }
                 | About::Troubles { .. }
-                | About::BootReport { .. }
+                | About::BootReport(_)
+                | About::Drill { .. }
                 | About::Test { .. },
             ) => false,
         }
@@ -171,8 +186,9 @@ impl Message {
     }
 }
 
-/// The wall time of a moment, and whether it can be trusted.
-fn corrected(then: &Stamp, now: &Stamp) -> (WallTime, bool) {
+/// The wall time of a moment, and whether it can be trusted: one from before the clock was set is
+/// corrected once it is, within the same boot.
+pub fn corrected(then: &Stamp, now: &Stamp) -> (WallTime, bool) {
     if !then.wall.is_set() && now.wall.is_set() && then.boot_id == now.boot_id {
         return (now.wall_of(then.boot), true);
     }

@@ -133,11 +133,25 @@ impl Outbox {
         photo: &Result<PhotoId, String>,
         now: &Stamp,
     ) -> Changes {
+        self.attach_to(Some(incident), photo, now)
+    }
+
+    /// The camera was tried in a drill: the photo goes to the drill's mails.
+    pub fn tried(&mut self, photo: &Result<PhotoId, String>, now: &Stamp) -> Changes {
+        self.attach_to(None, photo, now)
+    }
+
+    fn attach_to(
+        &mut self,
+        incident: Option<IncidentId>,
+        photo: &Result<PhotoId, String>,
+        now: &Stamp,
+    ) -> Changes {
         let mut changes = Changes::default();
         for entry in self.rows.values_mut() {
             let message = &entry.message;
             let wants = message.wait_for_photo.is_some() || message.photo_missing.is_some();
-            if message.incident != Some(incident) || !wants || !message.photos.is_empty() {
+            if message.incident != incident || !wants || !message.photos.is_empty() {
                 continue;
             }
             let message = Arc::make_mut(&mut entry.message);
@@ -309,6 +323,11 @@ impl Entry {
 impl Changes {
     pub(super) fn save(&mut self, message: &mut Message, now: &Stamp) {
         message.saved = now.clone();
+        // In another boot nobody could tell any more.
+        let (happened, sure) = message.happened_at(now);
+        if sure {
+            message.happened.wall = happened;
+        }
         self.update.messages.push(message.row(true));
     }
 
@@ -317,9 +336,12 @@ impl Changes {
             channel: message.to.channel().to_owned(),
             to: to.to_owned(),
             outcome: outcome.to_owned(),
-            detail,
+            detail: detail.clone(),
         };
         self.update.records.push((message.incident, record));
+        if message.is_drill() {
+            self.prove(message, to, outcome, &detail);
+        }
     }
 }
 

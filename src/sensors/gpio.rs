@@ -1,6 +1,6 @@
 //! Sensors on wires: a board's edges -> readings with the edges' own times.
 
-use crate::alarm::{Event, Reading, SensorName};
+use crate::alarm::{Event, Reading, SensorName, Trouble, TroubleCode};
 use crate::config::{InputLine, Line, Sensor, Source};
 use crate::gpio::{Board, Edge, GpioError, Signal, Watch};
 use crate::inbox::Inbox;
@@ -23,10 +23,25 @@ pub fn watch(
         return Ok(None);
     }
     let lines: Vec<InputLine> = wired.iter().map(|(_, input)| input.clone()).collect();
+    let mut gone = false;
     let sink = Box::new(move |signal| match signal {
-        Signal::Found(edge) => send(&inbox, &wired, edge, true),
+        Signal::Found(edge) => {
+            if std::mem::take(&mut gone) {
+                inbox.send(Event::TroubleCleared {
+                    code: TroubleCode::GpioGone,
+                    subject: String::new(),
+                });
+            }
+            send(&inbox, &wired, edge, true);
+        }
         Signal::Changed(edge) => send(&inbox, &wired, edge, false),
-        Signal::Gone => {
+        Signal::Gone { why } => {
+            gone = true;
+            inbox.send(Event::TroubleRaised(Trouble {
+                code: TroubleCode::GpioGone,
+                subject: String::new(),
+                text: format!("the sensors on GPIO lines are not watched: {why}"),
+            }));
             for (sensor, _) in &wired {
                 let sensor = sensor.clone();
                 inbox.send(Event::Lost { sensor });
@@ -103,6 +118,10 @@ mod tests {
         assert_eq!(letter.event, Event::Reading(Reading::seen("hall", true)));
 
         board.vanish();
+        assert!(matches!(
+            next().event,
+            Event::TroubleRaised(trouble) if trouble.code == TroubleCode::GpioGone
+        ));
         for name in ["hall", "door"] {
             let sensor = SensorName::from(name);
             assert_eq!(next().event, Event::Lost { sensor });

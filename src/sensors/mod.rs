@@ -11,11 +11,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
+
 use crate::alarm::{BootTime, Reading, SensorName};
 
 /// What could not be understood, counted for each sensor: `errors` in the status. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Errors(Arc<Mutex<HashMap<SensorName, u64>>>);
+pub struct Errors {
+    counts: Arc<Mutex<HashMap<SensorName, u64>>>,
+    counted: Arc<Notify>,
+}
 
 impl Errors {
     /// How much of what this sensor sent could not be understood.
@@ -26,11 +31,17 @@ impl Errors {
     /// One more.
     pub fn count(&self, sensor: &SensorName) {
         *self.counts().entry(sensor.clone()).or_default() += 1;
+        self.counted.notify_one();
+    }
+
+    /// Waits until something was counted since this was last waited for. Somebody alone may wait.
+    pub async fn counted(&self) {
+        self.counted.notified().await;
     }
 
     fn counts(&self) -> MutexGuard<'_, HashMap<SensorName, u64>> {
         // A count is never half written: what a panicking thread left is right.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -74,29 +85,14 @@ impl Fold {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alarm::{Entry, Mode, SensorKind};
-    use crate::config::{Sensor, Source};
+    use crate::config::{self, Depth, Sensor, Source};
 
-    /// A sensor with this source and the defaults of the configuration.
+    /// A motion sensor with this source and the defaults of the configuration.
     pub(super) fn sensor(name: &str, source: Source) -> Sensor {
-        Sensor {
-            name: name.into(),
-            kind: SensorKind::Motion,
-            room: name.into(),
-            source,
-            warm_up: Duration::ZERO,
-            modes: Mode::ALL.to_vec(),
-            entry: Entry::Instant,
-            hold: Duration::ZERO,
-            pulses: 1,
-            within: Duration::ZERO,
-            cooldown: Duration::ZERO,
-            max_triggers: 5,
-            confirm: None,
-            soak: false,
-            silent_after: None,
-            unwatched_call_after: Duration::from_secs(120),
-        }
+        let text = format!("[[sensor]]\nname = \"{name}\"\nkind = \"motion\"\nsimulated = true\n");
+        let loaded = config::parse(&text, "test", Depth::Shape).unwrap();
+        let sensor = loaded.config.sensors.into_iter().next().unwrap();
+        Sensor { source, ..sensor }
     }
 
     fn reading(active: bool, found: bool) -> Reading {

@@ -72,6 +72,10 @@ impl Setting {
                 _ => break,
             };
         }
+        // A comment is TOML as well.
+        if path.is_empty() {
+            return Err(SettingError::Key(written));
+        }
         let value = (!value.starts_with('+'))
             .then(|| format!("value = {value}").parse().ok())
             .flatten()
@@ -248,6 +252,8 @@ mod tests {
             ("webhook.ntfy.url", "x", "there is no [[webhook]]"),
             ("sensor.front door.entry", "delayed", "names with spaces in quotes"),
             ("sensor", "3", "is a list"),
+            ("#sensor", "3", "this is no key"), // a comment; found by a fuzz target
+            ("", "3", "this is no key"),
             ("site.name.x", "1", "`name` is a value"),
             ("sensor.hall.pules", "2", "unknown key `pules`"),
             ("sensor.hall.pulses", "0", "--set sensor.hall.pulses=0"),

@@ -17,6 +17,7 @@ use super::Store;
 use super::error::StoreError;
 use super::retention::Removed;
 use super::rows::Batch;
+use super::worker::StoreWorker;
 
 /// While commits fail, or one hangs, so many batches are kept whole in memory; at 100 triggers a
 /// second that is 40 s of everything. Of older ones stays what they leave behind: the panel's
@@ -44,7 +45,7 @@ pub struct StoreActor {
 /// Hands things to the store's thread. Cheap to clone.
 #[derive(Clone)]
 pub struct StoreHandle {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// What becomes of a batch, for whoever wants to know.
@@ -69,22 +70,15 @@ impl StoreActor {
         options: StoreOptions,
         on_health: OnHealth,
     ) -> io::Result<StoreActor> {
-        let shared = Arc::new(Shared::default());
-        thread::Builder::new().name("store".to_owned()).spawn({
-            let shared = Arc::clone(&shared);
-            move || {
-                let ended = catch_unwind(AssertUnwindSafe(|| {
-                    run(store, &shared, options, &on_health);
-                }));
-                shared.end();
-                if ended.is_err() {
-                    on_health(Err("the store's thread failed: restart asfaleia".to_owned()));
-                }
-            }
-        })?;
-        Ok(StoreActor {
-            handle: StoreHandle { shared },
-        })
+        let mut worker = StoreWorker::new(store, options, on_health);
+        let handle = worker.handle();
+        thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || {
+                let ended = catch_unwind(AssertUnwindSafe(|| worker.run()));
+                worker.end(ended.is_ok());
+            })?;
+        Ok(StoreActor { handle })
     }
 
     /// How others reach it.
@@ -184,36 +178,36 @@ impl Wake for Unpark {
 
 /// Between the handles and the thread. The lock is held to move things in memory, never longer.
 #[derive(Default)]
-struct Shared {
+pub(super) struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Queue {
+pub(super) struct Queue {
     batches: VecDeque<Batch>,
     waiters: Vec<Waiter>,
-    clearings: VecDeque<Clearing>,
+    pub(super) clearings: VecDeque<Clearing>,
     /// Something was handed over since the thread last looked.
     fresh: bool,
     /// Lines of history that were given up since the last commit.
-    lost: usize,
+    pub(super) lost: usize,
     closing: bool,
     ended: bool,
 }
 
-type Waiter = oneshot::Sender<Result<(), StoreError>>;
+pub(super) type Waiter = oneshot::Sender<Result<(), StoreError>>;
 
 /// A retention that goes on step by step.
-struct Clearing {
-    keep: Duration,
-    max_size: u64,
-    removed: Removed,
-    reply: oneshot::Sender<Result<Removed, StoreError>>,
+pub(super) struct Clearing {
+    pub(super) keep: Duration,
+    pub(super) max_size: u64,
+    pub(super) removed: Removed,
+    pub(super) reply: oneshot::Sender<Result<Removed, StoreError>>,
 }
 
 /// What the thread does next.
-enum Work {
+pub(super) enum Work {
     Commit(VecDeque<Batch>, Vec<Waiter>),
     Clear(Clearing),
     End,
@@ -221,7 +215,7 @@ enum Work {
 
 impl Shared {
     /// Nothing that holds the lock can fail half way.
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    pub(super) fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -246,7 +240,7 @@ impl Shared {
     }
 
     /// Drops whatever still waits: its receipts say so.
-    fn end(&self) {
+    pub(super) fn end(&self) {
         *self.queue() = Queue {
             ended: true,
             ..Queue::default()
@@ -265,17 +259,13 @@ impl Shared {
         }
     }
 
-    fn next_work(&self) -> Work {
+    pub(super) fn next_work(&self) -> Work {
         let mut retry_in = RETRY_AFTER;
         let asleep = Instant::now();
         let mut queue = self.queue();
         loop {
-            if queue.fresh || (!queue.batches.is_empty() && retry_in.is_zero()) {
-                queue.fresh = false;
-                return Work::Commit(mem::take(&mut queue.batches), mem::take(&mut queue.waiters));
-            }
-            if let Some(clearing) = queue.clearings.pop_front() {
-                return Work::Clear(clearing);
+            if let Some(work) = queue.work(retry_in.is_zero()) {
+                return work;
             }
             if queue.closing {
                 return Work::End;
@@ -299,7 +289,7 @@ impl Shared {
     }
 
     /// Puts back what could not be committed, before what came since.
-    fn put_back(&self, mut batches: VecDeque<Batch>) {
+    pub(super) fn put_back(&self, mut batches: VecDeque<Batch>) {
         let mut queue = self.queue();
         batches.append(&mut queue.batches);
         queue.batches = batches;
@@ -308,6 +298,16 @@ impl Shared {
 }
 
 impl Queue {
+    /// What is there to do, if anything; `again`: what failed before is tried once more.
+    pub(super) fn work(&mut self, again: bool) -> Option<Work> {
+        if self.fresh || (again && !self.batches.is_empty()) {
+            self.fresh = false;
+            let (batches, waiters) = (mem::take(&mut self.batches), mem::take(&mut self.waiters));
+            return Some(Work::Commit(batches, waiters));
+        }
+        self.clearings.pop_front().map(Work::Clear)
+    }
+
     /// Keeps memory bounded however long the disk hangs.
     fn shorten(&mut self) {
         if self.waiters.len() > BATCHES_KEPT {
@@ -323,73 +323,4 @@ impl Queue {
             *next = oldest;
         }
     }
-}
-
-fn run(mut store: Store, shared: &Shared, options: StoreOptions, on_health: &OnHealth) {
-    let mut failing = false;
-    if let Some(why) = store.failure() {
-        failing = true;
-        on_health(Err(why.to_string()));
-    }
-    loop {
-        match shared.next_work() {
-            Work::Commit(mut batches, waiters) => {
-                let outcome = commit(&mut store, batches.make_contiguous(), options);
-                if outcome.is_err() {
-                    shared.put_back(batches);
-                }
-                for waiter in waiters {
-                    // Who no longer waits for the receipt has dropped it.
-                    let _ = waiter.send(outcome.clone());
-                }
-                match outcome {
-                    Ok(()) => {
-                        let lost = mem::take(&mut shared.queue().lost);
-                        if lost > 0 {
-                            tracing::error!(
-                                lost,
-                                "lines of history were lost while the store failed"
-                            );
-                        }
-                        if failing && store.failure().is_none() {
-                            failing = false;
-                            on_health(Ok(()));
-                        }
-                        store.tidy();
-                    }
-                    Err(error) => {
-                        if !mem::replace(&mut failing, true) {
-                            on_health(Err(error.to_string()));
-                        }
-                    }
-                }
-            }
-            Work::Clear(mut clearing) => {
-                match store.retain_some(clearing.keep, clearing.max_size) {
-                    Ok(step) => {
-                        clearing.removed += step;
-                        if step.is_nothing() {
-                            let _ = clearing.reply.send(Ok(clearing.removed));
-                        } else {
-                            shared.queue().clearings.push_front(clearing);
-                        }
-                    }
-                    Err(error) => {
-                        let _ = clearing.reply.send(Err(error));
-                    }
-                }
-            }
-            Work::End => return,
-        }
-    }
-}
-
-fn commit(store: &mut Store, batches: &[Batch], options: StoreOptions) -> Result<(), StoreError> {
-    if batches.is_empty() {
-        return Ok(());
-    }
-    if let Some(stall) = options.stall {
-        thread::sleep(stall);
-    }
-    store.commit(batches)
 }

@@ -16,6 +16,7 @@ mod photos;
 mod retention;
 mod rows;
 mod schema;
+mod worker;
 mod writing;
 
 use std::path::{Path, PathBuf};
@@ -35,6 +36,7 @@ pub use opening::{Found, Opened};
 pub use photos::{photo_path, read_photo, write_photo, write_whole_photo};
 pub use retention::Removed;
 pub use rows::{Batch, EventId, EventRow, MessageRow, NextIds, PhotoRow, Saved};
+pub use worker::{Disk, StoreWorker};
 
 use opening::{InUse, Loaded};
 
@@ -62,6 +64,8 @@ pub struct Store {
     /// The first photo number of this run.
     first_photo: u64,
     untidy: u32,
+    /// The panel was armed with this line of history, and the mark does not know it yet.
+    armed_at: Option<EventId>,
     /// Commits in a row that met damage.
     damaged_commits: u32,
 }
@@ -111,6 +115,7 @@ impl Store {
         self.damaged_commits = 0;
         for batch in batches {
             self.last_stamp = Some(batch.at.clone());
+            self.armed_at = batch.armed().or(self.armed_at);
             if let Some(state) = &batch.state {
                 self.last_state = Some((state.clone(), batch.at.clone()));
                 self.stateless = false;
@@ -124,8 +129,12 @@ impl Store {
         Ok(())
     }
 
-    /// Writes the log back into the database if it is time to. For when nobody waits.
+    /// Notes beside the database that the panel was armed, and writes the log back into the database
+    /// if it is time to. For when nobody waits.
     pub fn tidy(&mut self) {
+        if let Some(event) = self.armed_at.take() {
+            self.in_use.armed(&self.dir, event);
+        }
         let Link::Open(connection) = &self.link else {
             return;
         };

@@ -22,6 +22,8 @@ pub struct Opened {
     pub store: Store,
     /// What it held.
     pub found: Found,
+    /// The last configuration that passed: kept from the first start, before there is a state.
+    pub config: Option<String>,
     /// Where numbers go on.
     pub next: NextIds,
 }
@@ -64,11 +66,16 @@ impl Store {
                 (link, loaded, fault)
             }
         };
-        let loaded = loaded.unwrap_or_else(Loaded::nothing);
+        let mut loaded = loaded.unwrap_or_else(Loaded::nothing);
+        // A card that lost what it had taken: the database, or its log, is older than the mark.
+        let outdated = in_use.armed_after(loaded.next.event);
+        if let Some(saved) = &mut loaded.saved {
+            saved.outdated = outdated;
+        }
         let found = match (loaded.saved, &in_use, fault) {
             (Some(saved), _, _) => Found::Restored(Box::new(saved)),
             (None, InUse::Never, _) => Found::Fresh,
-            (None, InUse::Below(_) | InUse::Unknown, fault) => {
+            (None, InUse::Below { .. } | InUse::Unknown, fault) => {
                 let (why, moved_to) = fault.unwrap_or_else(|| {
                     let why = "it was in use, and now holds no state".to_owned();
                     (why, None)
@@ -77,12 +84,16 @@ impl Store {
             }
         };
         let next = match &found {
+            // What it lost had numbers as well.
+            Found::Restored(saved) if saved.outdated => NextIds::all(in_use.first_free()),
             Found::Restored(_) | Found::Fresh => loaded.next,
             Found::Unreadable { .. } => NextIds::all(in_use.first_free()),
         };
         let last_state = match &found {
-            Found::Restored(saved) => Some((saved.state.clone(), saved.saved_at.clone())),
-            Found::Fresh | Found::Unreadable { .. } => None,
+            Found::Restored(saved) if !saved.outdated => {
+                Some((saved.state.clone(), saved.saved_at.clone()))
+            }
+            Found::Restored(_) | Found::Fresh | Found::Unreadable { .. } => None,
         };
         let store = Store {
             dir: dir.to_owned(),
@@ -93,16 +104,23 @@ impl Store {
             last_state,
             last_stamp: loaded.last_stamp,
             first_photo: next.photo.0,
+            armed_at: None,
             untidy: 0,
             damaged_commits: 0,
         };
-        Opened { store, found, next }
+        Opened {
+            store,
+            found,
+            config: loaded.config,
+            next,
+        }
     }
 }
 
 /// Everything read at the start.
 pub(super) struct Loaded {
     pub(super) saved: Option<Saved>,
+    pub(super) config: Option<String>,
     pub(super) next: NextIds,
     /// The clocks as of the last save.
     pub(super) last_stamp: Option<Stamp>,
@@ -112,6 +130,7 @@ impl Loaded {
     fn nothing() -> Self {
         Loaded {
             saved: None,
+            config: None,
             next: NextIds::all(1),
             last_stamp: None,
         }
@@ -154,6 +173,10 @@ fn load(connection: &Connection, dir: &Path) -> Result<Loaded, StoreError> {
     let path = dir.join(DATABASE);
     let failed = |error| StoreError::sql("reading the state from", &path, &error);
     let next = next_ids(connection).map_err(failed)?;
+    let config = connection
+        .query_row("SELECT text FROM config", [], |row| row.get(0))
+        .optional()
+        .map_err(failed)?;
     let panel = connection
         .query_row("SELECT * FROM panel", [], |row| {
             let state: Option<String> = row.get("state")?;
@@ -164,6 +187,7 @@ fn load(connection: &Connection, dir: &Path) -> Result<Loaded, StoreError> {
     let Some((Some(state), saved_at, life)) = panel else {
         return Ok(Loaded {
             saved: None,
+            config,
             next,
             last_stamp: None,
         });
@@ -192,17 +216,15 @@ fn load(connection: &Connection, dir: &Path) -> Result<Loaded, StoreError> {
     };
     let saved = Saved {
         state,
+        outdated: false,
         saved_at,
-        config: connection
-            .query_row("SELECT text FROM config", [], |row| row.get(0))
-            .optional()
-            .map_err(failed)?,
         messages: waiting_messages(connection).map_err(failed)?,
         proven: proven(connection).map_err(failed)?,
         last_life: last_life.clone(),
     };
     Ok(Loaded {
         saved: Some(saved),
+        config,
         next,
         last_stamp: Some(last_life),
     })
@@ -291,13 +313,21 @@ const MARK: &str = "in-use";
 const STEP: u64 = 1_000_000;
 /// Where numbers go on when not even the mark can be read: beyond what any mark reaches.
 const BEYOND: u64 = 1 << 40;
+/// No house comes so far, even from there: a mark that is higher is damaged. SQLite's numbers end
+/// at 2^63.
+const HIGHEST: u64 = 1 << 60;
 
-/// The file `in-use`, outside the database: that there was a state to lose, and below which number
-/// everything may have been given out, so that numbers only grow even when the database is lost.
+/// The file `in-use`, outside the database: that there was a state to lose; below which number
+/// everything may have been given out, so that numbers only grow even when the database is lost;
+/// and the line of history with which the panel was last armed: a database that ends before it has
+/// been disarmed by a card that lost what it had taken, and by nobody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum InUse {
     Never,
-    Below(u64),
+    Below {
+        number: u64,
+        armed_at: u64,
+    },
     /// It cannot be read; taken as in use, which is the careful reading.
     Unknown,
 }
@@ -307,37 +337,63 @@ impl InUse {
         match fs::read_to_string(dir.join(MARK)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::Never,
             Err(_) => Self::Unknown,
-            Ok(text) => match text.lines().next().map(str::parse) {
-                Some(Ok(below)) => Self::Below(below),
-                Some(Err(_)) | None => Self::Unknown,
-            },
+            Ok(text) => {
+                let mut lines = text.lines();
+                let number = lines.next().and_then(|line| line.parse().ok());
+                // A mark from before version 0.1 has no second number.
+                let armed_at = lines.next().and_then(|line| line.parse().ok());
+                match number {
+                    Some(number) if number <= HIGHEST => Self::Below {
+                        number,
+                        armed_at: armed_at.unwrap_or(0),
+                    },
+                    Some(_) | None => Self::Unknown,
+                }
+            }
         }
     }
 
     fn first_free(self) -> u64 {
         match self {
             Self::Never => 1,
-            Self::Below(number) => number,
+            Self::Below { number, .. } => number,
             Self::Unknown => BEYOND,
         }
     }
 
-    /// Sees to it that the mark is there and covers this number.
-    pub(super) fn cover(&mut self, dir: &Path, number: u64) {
-        if let Self::Below(below) = *self
-            && number < below
-        {
-            return;
+    /// The panel was armed with a line of history that a database which goes on with `next` lost.
+    fn armed_after(self, next: EventId) -> bool {
+        match self {
+            Self::Never | Self::Unknown => false,
+            Self::Below { armed_at, .. } => armed_at >= next.0,
         }
-        let below = (number / STEP + 1) * STEP;
+    }
+
+    /// Sees to it that the mark is there and covers this number.
+    pub(super) fn cover(&mut self, dir: &Path, highest: u64) {
+        match *self {
+            Self::Below { number, .. } if highest < number => {}
+            Self::Below { armed_at, .. } => self.write(dir, highest, armed_at),
+            Self::Never | Self::Unknown => self.write(dir, highest, 0),
+        }
+    }
+
+    /// Notes the line of history with which the panel was armed. It is committed already.
+    pub(super) fn armed(&mut self, dir: &Path, event: EventId) {
+        self.write(dir, event.0.max(self.first_free() - 1), event.0);
+    }
+
+    fn write(&mut self, dir: &Path, highest: u64, armed_at: u64) {
+        let number = (highest / STEP + 1) * STEP;
         let text = format!(
-            "{below}\n\
+            "{number}\n{armed_at}\n\
              asfaleia's store in this directory is in use: if its database is missing or damaged,\n\
-             the panel arms itself at the next start. The number above: every event, message,\n\
-             photo and incident so far has a lower one. Remove this file only to begin anew.\n"
+             the panel arms itself at the next start. The first number above: every event, message,\n\
+             photo and incident so far has a lower one. The second: the event with which the panel\n\
+             was last armed; a database without it has lost it. Remove this file only to begin anew.\n"
         );
         match write_whole(&dir.join(MARK), text.as_bytes()) {
-            Ok(()) => *self = Self::Below(below),
+            Ok(()) => *self = Self::Below { number, armed_at },
             // Tried again at the next commit.
             Err(error) => tracing::warn!(%error, "writing the mark that the store is in use"),
         }

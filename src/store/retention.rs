@@ -70,6 +70,9 @@ impl AddAssign for Removed {
 /// In one step, so that a commit never waits for long.
 const ROWS_PER_STEP: i64 = 1_000;
 const PHOTOS_PER_STEP: i64 = 32;
+/// What a full disk is relieved of at once, in bytes: a commit takes some 10 kB, and a log is written
+/// back at 1 MB.
+const ROOM: u64 = 2 << 20;
 /// 1 MB.
 const FREE_PAGES_WORTH_IT: i64 = 256;
 
@@ -98,6 +101,22 @@ impl Store {
         }
     }
 
+    /// The disk is full, by us or by others: some photos go at once, so that there is room to commit
+    /// and to remove rows. Those of settled incidents or of none first, then the others, oldest
+    /// first. Nothing else is touched.
+    pub fn make_room(&mut self) -> Result<Removed, StoreError> {
+        let Link::Open(connection) = &self.link else {
+            return Ok(Removed::default());
+        };
+        let shelf = Shelf {
+            connection,
+            dir: &self.dir,
+            first_photo: self.first_photo,
+        };
+        let room = shelf.make_room();
+        room.map_err(|failure| self.explain(failure))
+    }
+
     /// One step of it; the last one removes nothing.
     pub(super) fn retain_some(
         &mut self,
@@ -120,16 +139,16 @@ impl Store {
             dir: &self.dir,
             first_photo: self.first_photo,
         };
-        shelf
-            .clear_some(cutoff, max_size)
-            .map_err(|failure| match failure {
-                Failure::Sql(error) => StoreError::sql(
-                    "removing what is old from",
-                    &self.dir.join(DATABASE),
-                    &error,
-                ),
-                Failure::Io(error) => StoreError::io("removing old photos from", &self.dir, &error),
-            })
+        let step = shelf.clear_some(cutoff, max_size);
+        step.map_err(|failure| self.explain(failure))
+    }
+
+    fn explain(&self, failure: Failure) -> StoreError {
+        let database = self.dir.join(DATABASE);
+        match failure {
+            Failure::Sql(error) => StoreError::sql("removing what is old from", &database, &error),
+            Failure::Io(error) => StoreError::io("removing old photos from", &self.dir, &error),
+        }
     }
 }
 
@@ -182,7 +201,10 @@ impl Shelf<'_> {
             }
         }
         self.remove_forgotten_files()?;
-        self.give_space_back()?;
+        if let Err(error) = self.give_space_back() {
+            // It takes space to give space back, and free pages are used again anyway.
+            tracing::debug!(%error, "shortening the database");
+        }
         Ok(Removed {
             still_over: excess > 0,
             ..Removed::default()
@@ -250,11 +272,26 @@ impl Shelf<'_> {
         Ok(removed)
     }
 
+    /// Those that matter least first.
+    fn make_room(&self) -> Result<Removed, Failure> {
+        let settled = "SELECT id FROM incidents WHERE settled";
+        self.remove_photos(
+            &format!("coalesce(incident IN ({settled}), TRUE) DESC, id"),
+            ROOM,
+        )
+    }
+
     /// As many of the oldest photos as make up the excess.
     fn thin_photos(&self, excess: u64) -> Result<Removed, Failure> {
-        let oldest = format!("SELECT id, bytes FROM photos ORDER BY id LIMIT {PHOTOS_PER_STEP}");
+        self.remove_photos("id", excess)
+    }
+
+    /// The first photos in this order, until so much is freed.
+    fn remove_photos(&self, order: &str, excess: u64) -> Result<Removed, Failure> {
+        let first =
+            format!("SELECT id, bytes FROM photos ORDER BY {order} LIMIT {PHOTOS_PER_STEP}");
         let mut freed = 0;
-        let mut photos = self.photos(&oldest, &[])?;
+        let mut photos = self.photos(&first, &[])?;
         photos.retain(|(_, bytes)| {
             let wanted = freed < excess;
             freed += bytes;
@@ -320,7 +357,7 @@ impl Shelf<'_> {
     }
 
     /// Shortens the database's file once there is something to gain; a step moves each page once.
-    fn give_space_back(&self) -> Result<(), Failure> {
+    fn give_space_back(&self) -> rusqlite::Result<()> {
         let free: i64 = self
             .connection
             .query_row("PRAGMA freelist_count", [], |row| row.get(0))?;
@@ -363,13 +400,16 @@ impl Shelf<'_> {
     }
 }
 
-/// Deletes the rows; returns how many belonged to an incident.
+/// Deletes the rows; returns how many belonged to an incident that is not settled.
 fn delete_photos(removal: &Connection, photos: &[(PhotoId, u64)]) -> Result<u64, Failure> {
     let mut evidence = 0;
-    let mut delete = removal.prepare("DELETE FROM photos WHERE id = ?1 RETURNING incident")?;
+    let mut delete = removal.prepare(
+        "DELETE FROM photos WHERE id = ?1 RETURNING
+             EXISTS (SELECT 1 FROM incidents WHERE id = incident AND NOT settled)",
+    )?;
     for (id, _) in photos {
-        let incident: Option<i64> = delete.query_row([key(id.0)], |row| row.get(0))?;
-        evidence += u64::from(incident.is_some());
+        let unsettled: bool = delete.query_row([key(id.0)], |row| row.get(0))?;
+        evidence += u64::from(unsettled);
     }
     Ok(evidence)
 }

@@ -97,7 +97,17 @@ impl Batch {
         let all = events.chain(messages).chain(photos).chain(incidents);
         all.max().unwrap_or(0)
     }
+
+    /// The last line of history with which the panel was armed.
+    pub(super) fn armed(&self) -> Option<EventId> {
+        let arms = |what: &Record| matches!(what, Record::State { from, to, .. } if from == DISARMED && to != DISARMED);
+        let armed = self.events.iter().rev().find(|row| arms(&row.what));
+        armed.map(|row| row.id)
+    }
 }
+
+/// The state's word in a [`Record`].
+const DISARMED: &str = "disarmed";
 
 /// A line of history.
 #[derive(Debug, Clone, PartialEq)]
@@ -170,12 +180,12 @@ impl NextIds {
 pub struct Saved {
     /// JSON of the panel.
     pub state: String,
+    /// The panel was armed after that, and the card has lost it: `state` counts for nothing.
+    pub outdated: bool,
     /// When `state` was committed.
     pub saved_at: Stamp,
     /// The last moment at which the service is known to have been alive.
     pub last_life: Stamp,
-    /// The last configuration that passed.
-    pub config: Option<String>,
     /// Messages that wait, oldest first.
     pub messages: Vec<MessageRow>,
     /// When each path was last proven.

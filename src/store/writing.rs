@@ -85,16 +85,22 @@ fn write_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result
             ])?;
     }
     for photo in &batch.photos {
+        // Taken before the clock was set, written down after it.
+        let (taken, dark) = (&photo.taken, !photo.taken.wall.is_set());
+        let wall = match dark && at.wall.is_set() && taken.boot_id == at.boot_id {
+            true => at.wall_of(taken.boot),
+            false => taken.wall,
+        };
         transaction
             .prepare_cached("INSERT OR REPLACE INTO photos VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
             .execute(params![
                 key(photo.id.0),
                 incident_key(photo.incident),
                 key(photo.bytes),
-                photo.taken.wall.0,
-                boot_ns(&photo.taken),
-                photo.taken.boot_id,
-                photo.taken.wall.is_set(),
+                wall.0,
+                boot_ns(taken),
+                taken.boot_id,
+                wall.is_set(),
             ])?;
     }
     for (incident, recording) in &batch.recordings {
@@ -191,16 +197,30 @@ fn follow_the_clock(
             params![step, now.wall.is_set(), now.boot_id],
         )?;
     }
-    // Milestones of an earlier boot lie before this boot began by the old clock, and stay.
+    // By the old clock this boot reaches from its beginning to the last commit. Milestones of an
+    // earlier boot lie before that, or after it if the old clock said 1970, and stay.
+    let newest = last.wall.0;
     transaction.execute(
         "UPDATE incidents SET
-             since_wall_ms = since_wall_ms + iif(since_wall_ms >= ?4, ?1, 0),
-             acknowledged_wall_ms = acknowledged_wall_ms + iif(acknowledged_wall_ms >= ?4, ?1, 0),
-             ended_wall_ms = ended_wall_ms + iif(ended_wall_ms >= ?4, ?1, 0),
+             since_wall_ms = since_wall_ms
+                 + iif(since_wall_ms BETWEEN ?4 AND ?5, ?1, 0),
+             acknowledged_wall_ms = acknowledged_wall_ms
+                 + iif(acknowledged_wall_ms BETWEEN ?4 AND ?5, ?1, 0),
+             ended_wall_ms = ended_wall_ms
+                 + iif(ended_wall_ms BETWEEN ?4 AND ?5, ?1, 0),
              saved_wall_ms = saved_wall_ms + ?1, clock_set = ?2
          WHERE boot_id = ?3",
-        params![step, now.wall.is_set(), now.boot_id, old],
+        params![step, now.wall.is_set(), now.boot_id, old, newest],
     )?;
+    for table in ["proven", "config"] {
+        transaction.execute(
+            &format!(
+                "UPDATE {table} SET at_wall_ms = at_wall_ms + ?1
+                     WHERE at_wall_ms BETWEEN ?2 AND ?3"
+            ),
+            params![step, old, newest],
+        )?;
+    }
     transaction.execute(
         "UPDATE messages SET at_wall_ms = at_wall_ms + ?1, clock_set = ?2 WHERE at_wall_ms >= ?3 AND NOT clock_set",
         params![step, now.wall.is_set(), old],

@@ -113,6 +113,27 @@ pub(super) async fn test(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Drill {
+    #[serde(default)]
+    buzzer: bool,
+    #[serde(default)]
+    relay: bool,
+}
+
+/// Starts it, and says along which paths. What becomes of each is an event of the kind `proof`.
+pub(super) async fn drill(
+    State(app): State<App>,
+    Extension(by): Extension<Actor>,
+    Fields(Drill { buzzer, relay }): Fields<Drill>,
+) -> Result<Json<Value>, Problem> {
+    let paths = app.house.config.borrow().paths();
+    let mut answer = command(&app, by, Command::Drill { buzzer, relay }).await?;
+    answer.0["paths"] = json!(paths);
+    Ok(answer)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct WalkTest {
     #[serde(default = "on")]
     on: bool,

@@ -59,6 +59,7 @@ fn router(app: App) -> Router {
         .route("/ack", post(api::acknowledge))
         .route("/test", post(api::test))
         .route("/walk-test", post(api::walk_test))
+        .route("/drill", post(api::drill))
         .route("/reload", post(api::reload))
         .route("/events", get(history::events))
         .route("/stream", get(stream::stream))

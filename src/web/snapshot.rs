@@ -149,13 +149,15 @@ impl House {
         let time = |at: BootTime| stamp.wall_of(at).rfc3339();
         // What a house usually has is there from the start, so that "never proven" can be seen.
         let mut paths = BTreeMap::from([("email".to_owned(), None), ("phone".to_owned(), None)]);
+        let config = self.config.borrow();
+        paths.extend(config.paths().into_iter().map(|path| (path, None)));
         paths.extend(
             proven
                 .iter()
                 .map(|(path, at)| (path.clone(), Some(at.rfc3339()))),
         );
         StatusBody {
-            site: self.config.borrow().site.name.clone(),
+            site: config.site.name.clone(),
             version: self.version.to_owned(),
             state: status.state.to_owned(),
             mode: status

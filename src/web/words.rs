@@ -1,6 +1,6 @@
 //! A line of history as people read it.
 
-use crate::alarm::{Actor, Effect, IncidentKind, Record, Test};
+use crate::alarm::{Actor, BootReport, Effect, IncidentKind, Proof, Record, SensorName, Test};
 
 /// One line of history in words, such as `hall (motion): alarm`.
 pub fn sentence(what: &Record) -> String {
@@ -62,15 +62,69 @@ pub fn sentence(what: &Record) -> String {
             outcome,
             detail,
         } => {
-            let detail = match detail.as_str() {
-                "" => String::new(),
-                detail => format!(" ({detail})"),
-            };
-            format!("{channel} to {to}: {outcome}{detail}")
+            format!("{channel} to {to}: {outcome}{}", within(detail))
         }
         Record::Configuration { text } => format!("configuration: {text}"),
         Record::WalkTest { on } => format!("walk test {}", on_off(*on)),
+        Record::BootReport(report) => boot_report(report),
+        Record::Drill { by } => format!("drill, asked for by {}", by.who()),
+        Record::Proof {
+            path,
+            outcome,
+            detail,
+        } => format!(
+            "drill of {path}: {}{}",
+            proof_word(*outcome),
+            within(detail)
+        ),
         Record::Test { what, by } => format!("test of {} by {}", test_word(*what), by.who()),
+    }
+}
+
+/// What was found at a start, on one line.
+fn boot_report(report: &BootReport) -> String {
+    let mut text = format!("back in the state {}", report.state);
+    for incident in &report.incidents {
+        text += &format!(
+            "; {} incident {} goes on ({}{})",
+            kind_word(incident.kind),
+            incident.id,
+            names(&incident.sensors),
+            (incident.since_seconds).map_or(String::new(), |ago| format!(", for {ago} s")),
+        );
+    }
+    if !report.active.is_empty() {
+        text += &format!("; active: {}", names(&report.active));
+    }
+    if report.waiting > 0 {
+        text += &format!("; messages that wait: {}", report.waiting);
+    }
+    if let Some(oldest) = report.oldest_seconds {
+        text += &format!(", the oldest for {oldest} s");
+    }
+    match report.gap_seconds {
+        Some(gap) => text + &format!("; without a sign of life for {gap} s"),
+        None => text + "; for how long it was away is not known: the clock is not set",
+    }
+}
+
+fn names(sensors: &[SensorName]) -> String {
+    let names: Vec<&str> = sensors.iter().map(SensorName::as_str).collect();
+    names.join(", ")
+}
+
+fn within(detail: &str) -> String {
+    match detail {
+        "" => String::new(),
+        detail => format!(" ({detail})"),
+    }
+}
+
+fn proof_word(proof: Proof) -> &'static str {
+    match proof {
+        Proof::Pending => "under way",
+        Proof::Delivered => "delivered",
+        Proof::Failed => "failed",
     }
 }
 

@@ -261,6 +261,7 @@ fn configuration() -> Config {
             give_up: second,
             heartbeat: None,
         },
+        drill: None,
         watch: false,
     }
 }

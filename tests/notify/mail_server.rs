@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::authority::Authority;
-use crate::soon;
 
 /// Where in the conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +73,14 @@ pub(crate) struct MailServer {
     pub(crate) address: SocketAddr,
     pub(crate) authority: Authority,
     seen: mpsc::UnboundedReceiver<Seen>,
+    mended: watch::Sender<bool>,
+}
+
+/// What has to come, soon.
+pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(10), what)
+        .await
+        .expect("it came within 10 s")
 }
 
 impl MailServer {
@@ -85,23 +93,40 @@ impl MailServer {
         let address = listener.local_addr().unwrap();
         let (tell, seen) = mpsc::unbounded_channel();
         let acceptor = authority.acceptor();
+        let mended = watch::Sender::new(false);
+        let mut well = mended.subscribe();
         tokio::spawn(async move {
             let mut connections = 0;
             while let Ok((stream, _)) = listener.accept().await {
                 tell.send(Seen::Connection).ok();
                 let mut script = script;
-                if script.act.is_some_and(|(_, _, times)| connections >= times) {
+                let over = *well.borrow_and_update();
+                if over || script.act.is_some_and(|(_, _, times)| connections >= times) {
                     script.act = None;
                 }
                 connections += 1;
-                tokio::spawn(serve(stream, script, acceptor.clone(), tell.clone()));
+                let conversation = serve(stream, script, acceptor.clone(), tell.clone());
+                let mut mended = well.clone();
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = conversation => {}
+                        // As a server ends that is started again.
+                        _ = mended.changed() => {}
+                    }
+                });
             }
         });
         MailServer {
             address,
             authority,
             seen,
+            mended,
         }
+    }
+
+    /// Started again, and well: conversations from before break, and it agrees to everything.
+    pub(crate) fn mend(&self) {
+        self.mended.send_replace(true);
     }
 
     /// The next mail, and all commands before it.

@@ -198,3 +198,34 @@ async fn a_server_that_hangs_is_worth_another_try_and_its_address_stays_hidden()
     assert!(matches!(failure, Failure::Temporary { .. }));
     assert!(!failure.to_string().contains("hidden"), "{failure}");
 }
+
+#[tokio::test]
+async fn a_server_whose_answer_never_ends_is_not_heard_out() {
+    // It filled the memory for as long as the patience of 15 s lasted.
+    let sent = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counter = sent.clone();
+    let endless = Router::new().fallback(move || {
+        let counter = counter.clone();
+        let chunks = futures_util::stream::repeat_with(move || {
+            counter.fetch_add(64 * 1024, std::sync::atomic::Ordering::Relaxed);
+            Ok::<_, std::convert::Infallible>(vec![b'x'; 64 * 1024])
+        });
+        std::future::ready(axum::body::Body::from_stream(chunks))
+    });
+    let authority = Authority::new();
+    let base = https::serve(endless, &authority).await;
+    let webhook = config::Webhook {
+        name: "ntfy".into(),
+        url: base,
+        method: "POST".into(),
+        body: None,
+        headers: vec![],
+        ca_file: Some(authority.file().to_owned()),
+    };
+    let webhook = Webhook::new(&webhook).unwrap();
+    let reply = soon(webhook.deliver(&burglary())).await.unwrap().reply;
+    assert!(reply.starts_with("200 xxx") && reply.len() < 300, "{reply}");
+    // What is on its way between them comes on top.
+    let sent = sent.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(sent < 32 << 20, "{sent} bytes");
+}

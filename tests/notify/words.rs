@@ -1,7 +1,8 @@
 //! The words for everything that can be told.
 
 use asfaleia::alarm::{
-    About, Actor, IncidentId, IncidentKind, Mode, Origin, Right, SensorKind, TroubleCode,
+    About, Actor, BootReport, GoingOn, IncidentId, IncidentKind, Mode, Origin, Right, SensorKind,
+    TroubleCode,
 };
 use asfaleia::clock::WallTime;
 use asfaleia::notify::Outgoing;
@@ -179,17 +180,38 @@ fn every_message_has_its_subject_and_its_sentences() {
             "mail (smtp.example.org): over.",
         ),
         (
-            About::BootReport {
+            About::BootReport(BootReport {
                 state: "armed_away".into(),
-                incidents: vec![IncidentId(3)],
+                incidents: vec![GoingOn {
+                    id: IncidentId(3),
+                    kind: IncidentKind::Gas,
+                    sensors: vec!["kitchen gas".into(), "cellar".into()],
+                    since_seconds: Some(600),
+                }],
                 active: vec!["window".into()],
                 waiting: 1,
+                oldest_seconds: Some(3 * 3_600),
                 gap_seconds: Some(540),
-            },
+            }),
             "Home: back after 9 min without a sign of life",
             "Power was away; the service is back at 02:13:07. Last sign of life 02:04, back at \
-             02:13. State: armed away. Going on: incident 3. Active now: window. \
-             Waiting: 1 message.",
+             02:13. State: armed away. Going on: gas incident 3 at kitchen gas, cellar, since \
+             02:03. Active now: window. Waiting: 1 message, the oldest of 22 November 23:13.",
+        ),
+        (
+            About::BootReport(BootReport {
+                state: "disarmed".into(),
+                ..BootReport::default()
+            }),
+            "Home: back after a power cut",
+            "Power was away; the service is back at 02:13:07. For how long is not known yet, \
+             because the clock is not set; another message says so once it is. State: disarmed.",
+        ),
+        (
+            About::Drill { by: anna() },
+            "Home: DRILL: this is a test, nothing happened",
+            "DRILL: this is a test of every way to reach people, asked for by Anna at 02:13:07. \
+             Nothing happened, and nothing needs to be done.",
         ),
         (
             About::Test { by: anna() },
@@ -262,6 +284,21 @@ fn a_late_message_says_when_it_happened_and_when_it_came() {
 }
 
 #[test]
+fn a_ladders_later_call_is_late_only_if_its_first_one_was() {
+    let mut mail = burglary();
+    let after = |minutes: i64| WallTime(HAPPENED.as_millis() + minutes * 60_000);
+    mail.now = after(5);
+    mail.first_call = Some(after(0));
+    assert_eq!(
+        words(&mail).spoken(),
+        "Alarm at Home. Motion in hall, at 02:13."
+    );
+    mail.first_call = Some(after(3));
+    let spoken = words(&mail).spoken();
+    assert!(spoken.contains("late: it is now 02:18"), "{spoken}");
+}
+
+#[test]
 fn a_time_from_before_the_clock_was_set_is_not_told_as_true() {
     let mut mail = burglary();
     mail.happened = WallTime(60_000);
@@ -304,6 +341,10 @@ fn the_voice_names_site_sensor_kind_and_time() {
         (
             About::Test { by: anna() },
             "This is a test call from Home. All is well, at 02:13.",
+        ),
+        (
+            About::Drill { by: anna() },
+            "DRILL: this is a test, nothing happened. A drill of Home, at 02:13.",
         ),
         (
             About::NobodyAnswered { contacts: 1 },

@@ -57,7 +57,11 @@ async fn a_person_who_answers_has_time_to_acknowledge_and_then_the_next_is_calle
     assert_eq!(next, "+302101234502");
     assert!((secs(126)..secs(127)).contains(&at), "{at:?}");
     let proven = world.ledger.updates.lock().unwrap();
-    assert!(proven.iter().any(|update| update.proven == ["phone"]));
+    assert!(
+        proven
+            .iter()
+            .any(|update| update.proven == ["phone", "phone:Anna"])
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -208,7 +208,7 @@ fn a_refusal_is_a_trouble_that_names_the_reply_and_the_next_delivery_clears_it()
     let id = start(&mut outbox, &at(secs(1)))[0].id;
     let changes = outbox.finished(id, Outcome::Delivered(Ok(delivered())), &at(secs(1)));
     assert!(troubles(&changes).contains(&(TroubleCode::Mail, "Anna", false)));
-    assert_eq!(changes.update.proven, ["email"]);
+    assert_eq!(changes.update.proven, ["email", "email:Anna"]);
 }
 
 #[test]

@@ -5,5 +5,6 @@
 mod calls;
 mod decisions;
 mod deliveries;
+mod drill;
 mod ladder;
 mod world;

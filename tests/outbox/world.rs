@@ -233,6 +233,11 @@ impl Ledger {
         let updates = self.updates.lock().unwrap();
         (updates.iter().flat_map(|update| &update.records))
             .map(|(_, record)| match record {
+                Record::Proof {
+                    path,
+                    outcome,
+                    detail,
+                } => format!("proof of {path}: {outcome:?} {detail}"),
                 Record::Message {
                     channel,
                     to,

@@ -27,7 +27,7 @@ pub(crate) struct House {
     pub(crate) api: Api,
     // Ended in this order.
     _service: Running,
-    _mosquitto: Mosquitto,
+    pub(crate) mosquitto: Mosquitto,
     _dir: TempDir,
 }
 
@@ -108,9 +108,14 @@ impl House {
             peer,
             api,
             _service: service,
-            _mosquitto: mosquitto,
+            mosquitto,
             _dir: dir,
         }
+    }
+
+    /// Another program at the broker as it runs now.
+    pub(crate) fn another_peer(&self) -> Peer {
+        Peer::at(&self.mosquitto)
     }
 }
 

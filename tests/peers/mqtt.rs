@@ -8,15 +8,12 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use asfaleia::alarm::{self, Actor, Event, GasStatus, Mode, Origin, Right, SensorKind, SensorName};
-use asfaleia::alarm::{BootTime, Entry, SensorState, SensorStatus, Status, TroubleCode};
+use asfaleia::alarm::{self, Actor, Event, GasStatus, Origin, Right, SensorKind, SensorName};
+use asfaleia::alarm::{BootTime, SensorState, SensorStatus, Status, TroubleCode};
 use asfaleia::clock::SystemClock;
-use asfaleia::config::{
-    Config, Gpio, GpioBackend, Login, Messages, Mqtt, MqttTopic, OnBoot, Panel, Sensor, Site,
-    Source, Store,
-};
+use asfaleia::config::{self, Config, Depth, Login, Mqtt};
 use asfaleia::inbox::{Inbox, Letter};
-use asfaleia::mqtt::Broker;
+use asfaleia::mqtt::{Broker, Kept};
 use asfaleia::sensors::Errors;
 use asfaleia::sensors::mqtt::MqttSensors;
 use rumqttc::{AsyncClient, MqttOptions, Packet, PublishOptions, QoS, TlsConfiguration, Transport};
@@ -106,12 +103,12 @@ impl Mosquitto {
         self.port
     }
 
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
-    fn come_back(&mut self) {
+    pub(crate) fn come_back(&mut self) {
         self.child = Self::spawn(&self.conf, self.port);
     }
 
@@ -217,17 +214,26 @@ struct Ours {
 
 impl Ours {
     fn at(mosquitto: &Mosquitto) -> Self {
-        Self::with(Mqtt {
+        Self::with(Self::plain(mosquitto))
+    }
+
+    fn plain(mosquitto: &Mosquitto) -> Mqtt {
+        Mqtt {
             host: "localhost".into(),
             port: mosquitto.port,
             login: None,
             tls: false,
             ca_file: None,
             discovery: true,
-        })
+        }
     }
 
     fn with(mqtt: Mqtt) -> Self {
+        Self::after(mqtt, Kept::default())
+    }
+
+    /// After configurations that have kept these topics at the broker.
+    fn after(mqtt: Mqtt, mut kept: Kept) -> Self {
         let config = config(mqtt);
         let (inbox, letters) = Inbox::new(SystemClock::shared());
         let errors = Errors::default();
@@ -236,7 +242,7 @@ impl Ours {
         let (status, shown) = watch::channel(Arc::new(status("disarmed")));
         let verify = Arc::new(|code: &str| (code == "0042").then(|| "Anna".to_owned()));
         let take = Box::new(move |message: &asfaleia::mqtt::Message<'_>| sensors.take(message));
-        let broker = Broker::new(&config, &topics, take, verify, inbox, shown);
+        let broker = Broker::new(&config, &topics, take, verify, inbox, shown, &mut kept);
         let broker = broker.unwrap().expect("there is an [mqtt] section");
         let stop = CancellationToken::new();
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -276,91 +282,30 @@ impl Ours {
 }
 
 fn config(mqtt: Mqtt) -> Config {
-    let topic = |topic: &str, json: Option<&str>, on: &str, off: &str| {
-        Source::Mqtt(MqttTopic {
-            topic: topic.into(),
-            json: json.map(str::to_owned),
-            payload_on: on.into(),
-            payload_off: off.into(),
-        })
-    };
-    let minute = Duration::from_secs(60);
+    let house = r#"
+        [site]
+        name = "Home"
+        id = "home"
+        node = "hall-pi"
+        [mqtt]
+        host = "127.0.0.1"
+        [[sensor]]
+        name = "kitchen gas"
+        kind = "gas"
+        mqtt = { topic = "esp/tes", payload-on = "0", payload-off = "1" }
+        [[sensor]]
+        name = "garage"
+        kind = "beam"
+        mqtt = { topic = "esp/test", payload-on = "1", payload-off = "0" }
+        [[sensor]]
+        name = "door"
+        kind = "contact"
+        mqtt = { topic = "zigbee2mqtt/door", json = "/contact", payload-on = "false", payload-off = "true" }
+    "#;
+    let loaded = config::parse(house, "test", Depth::Shape);
     Config {
-        site: Site {
-            name: "Home".into(),
-            id: "home".into(),
-            node: "hall-pi".into(),
-        },
-        panel: Panel {
-            on_boot: OnBoot::Restore,
-            exit_delay: minute,
-            entry_delay: minute,
-            siren_time: minute,
-            clear_after: minute,
-        },
-        gpio: Gpio {
-            backend: GpioBackend::Simulated,
-            chip: None,
-        },
-        sensors: vec![
-            sensor(
-                "kitchen gas",
-                SensorKind::Gas,
-                topic("esp/tes", None, "0", "1"),
-            ),
-            sensor(
-                "garage",
-                SensorKind::Beam,
-                topic("esp/test", None, "1", "0"),
-            ),
-            sensor(
-                "door",
-                SensorKind::Contact,
-                topic("zigbee2mqtt/door", Some("/contact"), "false", "true"),
-            ),
-        ],
-        nodemcus: Vec::new(),
-        buzzer: None,
-        exhaust: None,
-        camera: None,
-        email: None,
-        phone: None,
-        contacts: Vec::new(),
-        access: None,
         mqtt: Some(mqtt),
-        webhooks: Vec::new(),
-        web: None,
-        store: Store {
-            path: PathBuf::new(),
-            keep: minute,
-            max_size: 0,
-        },
-        messages: Messages {
-            give_up: minute,
-            heartbeat: None,
-        },
-        watch: false,
-    }
-}
-
-fn sensor(name: &str, kind: SensorKind, source: Source) -> Sensor {
-    Sensor {
-        name: name.into(),
-        kind,
-        room: name.into(),
-        source,
-        warm_up: Duration::ZERO,
-        modes: Mode::ALL.to_vec(),
-        entry: Entry::Instant,
-        hold: Duration::ZERO,
-        pulses: 1,
-        within: Duration::ZERO,
-        cooldown: Duration::ZERO,
-        max_triggers: 5,
-        confirm: None,
-        soak: false,
-        silent_after: Some(Duration::from_secs(10)),
-        unwatched_call_after: Duration::from_secs(120),
+        ..loaded.unwrap_or_else(|it| panic!("{it}")).config
     }
 }
 
@@ -509,6 +454,48 @@ fn home_assistant_discovers_the_panel_and_every_sensor() {
     ]
     .map(|thing| format!("homeassistant/{thing}/config"));
     assert_eq!(topics, expected);
+}
+
+#[test]
+fn what_a_removed_sensor_kept_at_the_broker_is_removed() {
+    let mosquitto = Mosquitto::open();
+    let peer = met(&mosquitto);
+    let gone = [
+        "homeassistant/binary_sensor/home_hall-pi_sensor_attic/config",
+        "home/hall-pi/sensor/attic/state",
+    ];
+    for topic in gone {
+        peer.publish(topic, "kept", true);
+        peer.subscribe(topic);
+        peer.hears_text(topic, "kept");
+    }
+    let kept = gone.map(str::to_owned).into();
+    let _ours = Ours::after(Ours::plain(&mosquitto), kept);
+    for topic in gone {
+        peer.hears_text(topic, "");
+    }
+    // It is the same as if it had never been: a late subscriber is told of it no more.
+    let late = met(&mosquitto);
+    late.subscribe("homeassistant/#");
+    late.subscribe(&format!("{BASE}/#"));
+    late.hears_text(&format!("{BASE}/panel/state"), "disarmed");
+    let heard = late.heard.try_iter();
+    assert!(
+        heard
+            .map(|(topic, ..)| topic)
+            .all(|topic| !topic.contains("attic"))
+    );
+}
+
+#[test]
+fn a_drill_is_proven_when_the_broker_has_acknowledged_it() {
+    let mosquitto = Mosquitto::open();
+    let ours = Ours::at(&mosquitto);
+    let peer = met(&mosquitto);
+    peer.subscribe(&format!("{BASE}/drill"));
+    let proven = ours.runtime.block_on(ours.broker.prove("DRILL: a test"));
+    assert_eq!(proven, Ok(()));
+    peer.hears_text(&format!("{BASE}/drill"), "DRILL: a test");
 }
 
 #[test]

@@ -6,6 +6,8 @@
 mod api;
 mod command_line;
 mod configuration;
+mod drill;
+mod failing;
 mod faults;
 mod home;
 mod load;

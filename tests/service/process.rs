@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
+use nix::sys::ptrace;
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -59,6 +61,28 @@ impl Running {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// Stops one of its threads, and no other, until what this returns is dropped: as a driver that
+    /// hangs in the kernel. Whoever debugs a program may do that (ptrace), which a container may
+    /// have to be allowed.
+    pub(crate) fn freeze(&self, thread: &str) -> Frozen {
+        let tasks = format!("/proc/{}/task", self.child.id());
+        let named = std::fs::read_dir(tasks)
+            .unwrap()
+            .map(Result::unwrap)
+            .find(|task| {
+                let name = std::fs::read_to_string(task.path().join("comm")).unwrap();
+                // The kernel keeps 15 letters of a thread's name.
+                name.trim_end() == &thread[..thread.len().min(15)]
+            });
+        let task = named.unwrap_or_else(|| panic!("no thread {thread}"));
+        let thread =
+            nix::unistd::Pid::from_raw(task.file_name().to_str().unwrap().parse().unwrap());
+        ptrace::seize(thread, ptrace::Options::empty()).expect("this test may trace its child");
+        ptrace::interrupt(thread).unwrap();
+        waitpid(thread, Some(WaitPidFlag::__WALL)).unwrap();
+        Frozen(thread)
+    }
+
     /// As a power cut ends it.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
@@ -77,6 +101,15 @@ impl Running {
 
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
+    }
+}
+
+/// A thread that stands still. To be dropped by the test's thread that froze it.
+pub(crate) struct Frozen(nix::unistd::Pid);
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let _ = ptrace::detach(self.0, None);
     }
 }
 

@@ -344,6 +344,14 @@ fn after_a_power_cut_a_siren_has_what_was_left_of_it_and_a_mail_reports_the_gap(
     assert!(text.contains("Power was away"), "{text}");
     assert!(text.contains("State: triggered"), "{text}");
     assert!(text.contains("Last sign of life"), "{text}");
+    let going_on = "Going on: intrusion incident 1 at hall, since ";
+    assert!(text.contains(going_on), "{text}");
+    assert!(
+        service
+            .running
+            .log()
+            .contains("back in the state triggered")
+    );
     let started = service.api.events_of("started");
     assert_eq!(started.last().unwrap()["data"]["new_boot"], true);
     assert_eq!(home.until_mails("ALARM motion", 1).len(), 1, "told once");

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::api::{Api, until};
 use crate::home::Home;
-use crate::process::outcome;
+use crate::process::{Running, asfaleia, outcome};
 
 #[test]
 fn a_wire_of_a_simulated_board_is_driven_over_the_socket_and_alarms_for_real() {
@@ -73,6 +73,34 @@ fn over_tcp_a_real_service_asks_for_a_token() {
 }
 
 #[test]
+fn a_web_port_that_is_taken_is_a_trouble_that_the_socket_shows() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = port.local_addr().unwrap();
+    let web = format!("[web]\nlisten = \"{address}\"\n[store]");
+    let home = Home::with(&[("[store]", &web)]);
+    let service = home.start();
+    let text = service.api.until_trouble("web");
+    assert!(text.contains(&address.to_string()), "{text}");
+    let (_, shown, _) = home.cli(&["status"]);
+    assert!(shown.contains("going on without it"), "{shown}");
+}
+
+#[test]
+fn a_socket_that_cannot_be_made_is_told_by_mail_and_the_house_is_watched() {
+    let home = Home::with(&[]);
+    let mut command = asfaleia();
+    command.arg("run").arg("--config").arg(home.file());
+    command
+        .arg("--socket")
+        .arg(home.dir.path().join("missing/socket"));
+    let running = Running::start(command, &home.dir.path().join("log"));
+    let mail = &home.until_mails("trouble", 1)[0];
+    let text = mail["text"].as_str().unwrap();
+    assert!(text.contains("missing/socket"), "{text}");
+    assert!(running.log().contains("watching"));
+}
+
+#[test]
 fn a_new_house_is_disarmed_and_says_that_it_was_never_armed() {
     let home = Home::with(&[]);
     let service = home.start();
@@ -122,4 +150,20 @@ fn a_service_that_was_killed_leaves_no_socket_that_keeps_the_next_one_out() {
     until("an answer", || service.api.try_connect().ok());
     let status = service.running.stop();
     assert_eq!(status.code(), Some(0));
+}
+
+#[test]
+#[cfg(not(any(target_arch = "arm", target_arch = "aarch64")))]
+fn the_registers_of_a_pi_on_another_machine_are_a_mistake_in_the_file() {
+    let home = Home::with(&[]);
+    let store = home.store().display().to_string();
+    home.write(&format!(
+        "[gpio]\nbackend = \"rppal\"\n[buzzer]\ngpio = 17\n[store]\npath = \"{store}\"\n"
+    ));
+    let (code, _, err) = outcome(home.command());
+    assert_eq!(code, 78, "{err}");
+    assert!(
+        err.contains("\"rppal\" does not exist on this machine"),
+        "{err}"
+    );
 }

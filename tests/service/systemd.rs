@@ -1,7 +1,9 @@
 //! What systemd is told, and how the service goes when it is asked to.
 
 use std::os::unix::net::UnixDatagram;
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -9,24 +11,47 @@ use serde_json::json;
 use crate::api::{DEADLINE, until};
 use crate::home::{Home, Service};
 
-/// systemd's end of the notifications.
-struct Systemd(UnixDatagram);
+/// systemd's end of the notifications: it always listens, or the service would wait for it.
+struct Systemd(Receiver<String>);
 
 impl Systemd {
     fn of(home: &Home) -> (Systemd, Service) {
         let path = home.dir.path().join("notify");
         let socket = UnixDatagram::bind(&path).unwrap();
-        socket.set_read_timeout(Some(DEADLINE)).unwrap();
+        let (heard, hears) = channel();
+        thread::spawn(move || {
+            let mut text = [0; 4096];
+            while let Ok(length) = socket.recv(&mut text) {
+                let text = String::from_utf8_lossy(&text[..length]).into_owned();
+                if heard.send(text).is_err() {
+                    return;
+                }
+            }
+        });
         let mut command = home.command();
         command.env("NOTIFY_SOCKET", &path);
         command.env("WATCHDOG_USEC", "600000");
-        (Systemd(socket), home.launch(command))
+        (Systemd(hears), home.launch(command))
     }
 
     fn hears(&self) -> String {
-        let mut text = [0; 4096];
-        let length = self.0.recv(&mut text).unwrap();
-        String::from_utf8_lossy(&text[..length]).into_owned()
+        self.0.recv_timeout(DEADLINE).unwrap()
+    }
+
+    /// Waits until it is fed anew.
+    fn is_fed(&self) {
+        while self.0.try_recv().is_ok() {}
+        until("WATCHDOG=1", || {
+            self.hears().contains("WATCHDOG=1").then_some(())
+        });
+    }
+
+    /// Waits until nothing has come for all of its 600 ms: systemd would end the service.
+    fn starves(&self) {
+        let began = Instant::now();
+        while self.0.recv_timeout(Duration::from_millis(600)).is_ok() {
+            assert!(began.elapsed() < DEADLINE, "the watchdog is fed on");
+        }
     }
 }
 
@@ -55,6 +80,50 @@ fn systemd_hears_that_it_is_ready_that_it_lives_and_that_it_stops() {
     assert_eq!(service.running.ended().code(), Some(0));
     assert!(began.elapsed().as_secs() < 3, "{:?}", began.elapsed());
     stream.rest();
+}
+
+#[test]
+fn a_driver_that_hangs_is_named_and_starves_the_watchdog_until_it_turns_again() {
+    let home = Home::with(&[]);
+    let (systemd, service) = Systemd::of(&home);
+    systemd.is_fed();
+    let frozen = service.running.freeze("gpio-simulated");
+    let text = service.api.until_trouble("task-hangs");
+    assert!(text.contains("\"gpio\""), "{text}");
+    systemd.starves();
+    assert_eq!(service.api.state(), "disarmed", "the others go on");
+    assert!(service.running.log().contains("does not turn"));
+    drop(frozen);
+    systemd.is_fed();
+    service.api.until_no_trouble("task-hangs");
+}
+
+#[test]
+fn a_panel_that_hangs_starves_the_watchdog() {
+    let home = Home::with(&[]);
+    let (systemd, service) = Systemd::of(&home);
+    systemd.is_fed();
+    let frozen = service.running.freeze("panel");
+    systemd.starves();
+    assert!(service.running.log().contains("does not turn"));
+    drop(frozen);
+    systemd.is_fed();
+}
+
+#[test]
+fn a_disk_that_hangs_is_a_trouble_and_the_watchdog_is_fed_on() {
+    let home = Home::with(&[]);
+    let (systemd, service) = Systemd::of(&home);
+    service.until_heard();
+    let frozen = service.running.freeze("store");
+    let text = service.api.until_trouble("store");
+    assert!(text.contains("alarms go on from memory"), "{text}");
+    systemd.is_fed();
+    home.gas(true);
+    service.api.until_output("exhaust", true);
+    home.until_mails("ALARM gas", 1);
+    drop(frozen);
+    service.api.until_no_trouble("store");
 }
 
 #[test]

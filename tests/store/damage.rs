@@ -118,6 +118,27 @@ fn a_lost_database_that_was_in_use_is_not_taken_for_a_fresh_one() {
 }
 
 #[test]
+fn a_mark_with_a_number_that_no_house_reaches_is_taken_for_damaged() {
+    // Found by the fuzz target `store`: the next number that fits was computed past the last one.
+    for highest in [u64::MAX, u64::MAX / 2] {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("in-use"), format!("{highest}\n")).unwrap();
+        let clock = TestClock::new("two", 100, MORNING);
+        let mut opened = open(dir.path(), &clock);
+        assert!(matches!(opened.found, Found::Unreadable { .. }));
+        let EventId(next) = opened.next.event;
+        assert!((1 << 40..1 << 41).contains(&next), "{next}");
+        let batch = Batch {
+            events: vec![event(next, None)],
+            ..state_batch(&clock, "after")
+        };
+        opened.store.commit(&[batch]).unwrap();
+        drop(opened);
+        assert_eq!(open(dir.path(), &clock).next.event, EventId(next + 1));
+    }
+}
+
+#[test]
 fn a_damaged_store_that_never_was_in_use_is_fresh() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("asfaleia.db"), vec![0x5a; 8_192]).unwrap();
@@ -226,4 +247,45 @@ fn a_deep_check_finds_damage_that_the_start_does_not_see() {
     restored(&open(dir.path(), &clock));
     let error = History::open(dir.path()).deep_check().unwrap_err();
     assert_eq!(error.kind, StoreFailure::Corrupt);
+}
+
+#[test]
+fn a_log_that_lost_the_arming_counts_as_lost_and_keeps_the_messages() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = TestClock::new("one", 100, MORNING);
+    let mut store = open(dir.path(), &clock).store;
+    let mut disarmed = state_batch(&clock, "disarmed");
+    disarmed.messages = vec![message(1, true)];
+    store.commit(&[disarmed]).unwrap();
+    store.tidy();
+    let log = dir.path().join("asfaleia.db-wal");
+    let before = fs::metadata(&log).unwrap().len();
+    let mut armed = state_batch(&clock, "armed");
+    armed.events = vec![EventRow {
+        id: EventId(1),
+        incident: None,
+        what: Record::State {
+            from: "disarmed".into(),
+            to: "armed_away".into(),
+            by: None,
+        },
+    }];
+    store.commit(&[armed]).unwrap();
+    store.tidy();
+    let (whole, mark) = (fs::read(&log).unwrap(), dir.path().join("in-use"));
+    let database = fs::read(dir.path().join("asfaleia.db")).unwrap();
+    drop(store);
+
+    for (kept, outdated) in [(whole.len(), false), (before as usize, true)] {
+        let copy = tempfile::tempdir().unwrap();
+        fs::write(copy.path().join("asfaleia.db"), &database).unwrap();
+        fs::write(copy.path().join("asfaleia.db-wal"), &whole[..kept]).unwrap();
+        fs::copy(&mark, copy.path().join("in-use")).unwrap();
+        let opened = open(copy.path(), &clock);
+        let saved = restored(&opened);
+        assert_eq!(saved.outdated, outdated, "{kept} bytes");
+        assert_eq!(saved.messages.len(), 1);
+        let next = if outdated { 1_000_000 } else { 2 };
+        assert_eq!(opened.next.event, EventId(next), "numbers only grow");
+    }
 }

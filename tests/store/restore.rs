@@ -38,7 +38,7 @@ fn what_was_committed_is_restored_exactly() {
     assert_eq!(Some(&saved.state), batch.state.as_ref());
     assert_eq!(saved.saved_at, batch.at);
     assert_eq!(saved.last_life, batch.at);
-    assert_eq!(saved.config, batch.config);
+    assert_eq!(opened.config, batch.config);
     assert_eq!(saved.messages, [message(1, true), message(3, true)]);
     assert_eq!(saved.proven["email"], WallTime(MORNING));
     let next = NextIds {
@@ -263,4 +263,51 @@ fn another_boots_times_stay_when_the_clock_is_set_in_this_one() {
     assert_eq!(detail.incident.since, WallTime(MORNING));
     assert_eq!(detail.events[0].at, WallTime(MORNING));
     assert_eq!(detail.events[1].at, WallTime(MORNING + 611_000));
+}
+
+#[test]
+fn another_boots_times_stay_also_when_the_clock_began_in_1970() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = TestClock::new("one", 100, MORNING);
+    let mut store = open(dir.path(), &first).store;
+    let batch = Batch {
+        incidents: vec![incident(1, first.stamp().boot)],
+        proven: vec!["email".to_owned()],
+        ..state_batch(&first, "triggered")
+    };
+    store.commit(&[batch]).unwrap();
+    drop(store);
+
+    let second = TestClock::new("two", 10, 10_000);
+    let mut store = open(dir.path(), &second).store;
+    let acknowledged = Incident {
+        acknowledged: Some((anna(), second.stamp().boot)),
+        ..incident(1, BootTime::ZERO)
+    };
+    let dark = photo(dir.path(), 1, Some(1), 10, second.stamp());
+    let batch = Batch {
+        incidents: vec![acknowledged],
+        proven: vec!["phone".to_owned()],
+        ..Batch::new(second.stamp())
+    };
+    store.commit(&[batch]).unwrap();
+    second.advance_ms(60_000);
+    second.set_wall(MORNING + DAY_MS);
+    // Taken before the clock was set, written down after it.
+    let batch = Batch {
+        photos: vec![dark],
+        ..Batch::new(second.stamp())
+    };
+    store.commit(&[batch]).unwrap();
+
+    let detail = History::open(dir.path()).incident(IncidentId(1)).unwrap();
+    let detail = detail.unwrap();
+    let back = WallTime(MORNING + DAY_MS - 60_000);
+    assert_eq!(detail.incident.since, WallTime(MORNING));
+    assert_eq!(detail.incident.acknowledged, Some(back));
+    assert!(detail.incident.clock_set);
+    assert_eq!(detail.photos[0].taken, back);
+    let proven = restored(&open(dir.path(), &second)).proven.clone();
+    assert_eq!(proven["email"], WallTime(MORNING));
+    assert_eq!(proven["phone"], back);
 }

@@ -1,5 +1,7 @@
 //! What goes, what goes first, and what never goes.
 
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Duration;
 
 use asfaleia::store::{History, Removed, photo_path};
@@ -278,6 +280,170 @@ fn the_database_gives_space_back() {
         .unwrap()
         .len();
     assert!(length < 500_000, "{length} bytes for an empty history");
+}
+
+#[test]
+fn to_make_room_photos_go_that_matter_least() {
+    let mut house = House::new();
+    house.live_through(incident(1, house.now()));
+    house.live_through(disarmed(2, house.now()));
+    for id in 3..=60 {
+        house.live_through(incident(id, house.now()));
+    }
+    let first = house.store.make_room().unwrap();
+    assert_eq!((first.photos, first.thinned), (1, 31));
+    assert_eq!(
+        house.photos()[..2],
+        [33, 34],
+        "the settled one, then the oldest"
+    );
+    assert_eq!(house.incidents().len(), 60, "records stay");
+    while !house.store.make_room().unwrap().is_nothing() {}
+    assert_eq!(house.photos(), [0; 0]);
+    assert_eq!(house.incidents().len(), 60);
+}
+
+/// Bytes of the store's directory as `du` counts them.
+fn on_disk(dir: &Path) -> u64 {
+    let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
+    let bytes = entries.map(|entry| match entry.metadata().unwrap() {
+        folder if folder.is_dir() => on_disk(&entry.path()),
+        file => file.blocks() * 512,
+    });
+    bytes.sum()
+}
+
+/// `INCIDENTS=5000` lives through so many.
+#[test]
+fn disk_use_stays_flat_over_many_incidents() {
+    const MAX_SIZE: u64 = 4_000_000;
+    let count: u64 = std::env::var("INCIDENTS").map_or(600, |count| count.parse().unwrap());
+    let mut house = House::new();
+    let (mut largest, mut warm) = (0, 0);
+    for id in 1..=count {
+        // Nobody acknowledges one in a hundred.
+        let lived = match id % 100 {
+            0 => incident(id, house.now()),
+            _ => disarmed(id, house.now()),
+        };
+        house.live_through(lived);
+        if id % 20 == 0 {
+            house.clock.advance_ms(3_600_000);
+            house.store.retain(MONTH, MAX_SIZE).unwrap();
+            house.store.tidy();
+            largest = largest.max(on_disk(house.dir.path()));
+        }
+        if id == 200 {
+            warm = largest;
+        }
+        if id % 500 == 0 || id == count {
+            let megabytes = on_disk(house.dir.path()) as f64 / 1e6;
+            println!("retention: {id} incidents: {megabytes:.2} MB on disk");
+        }
+    }
+    println!("retention: at most {:.2} MB on disk", largest as f64 / 1e6);
+    // The database's log and pages that are not full take some more.
+    assert!(largest < MAX_SIZE + 2_500_000, "{largest} bytes");
+    assert!(largest < warm + 1_000_000, "{warm} bytes grew to {largest}");
+    let history = History::open(house.dir.path());
+    for id in (100..=count).step_by(100) {
+        assert!(history.incident(IncidentId(id)).unwrap().is_some(), "{id}");
+    }
+}
+
+#[cfg(feature = "peers")] // wants to mount a small disk
+mod full {
+    use std::process::Command;
+
+    use asfaleia::store::{StoreActor, StoreOptions};
+
+    use super::*;
+
+    /// A disk of 4 MB, unmounted at the end.
+    struct SmallDisk(tempfile::TempDir);
+
+    impl SmallDisk {
+        fn new() -> SmallDisk {
+            let dir = tempfile::tempdir().unwrap();
+            let mut mount = Command::new("mount");
+            mount
+                .args(["-t", "tmpfs", "-o", "size=4m", "tmpfs"])
+                .arg(dir.path());
+            let done = mount.status().unwrap().success();
+            assert!(done, "mounting a tmpfs: run this as root");
+            SmallDisk(dir)
+        }
+    }
+
+    impl Drop for SmallDisk {
+        fn drop(&mut self) {
+            let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+        }
+    }
+
+    /// Fills the disk to the last byte with something that is not ours.
+    fn fill(dir: &Path) {
+        let path = dir.join("others.log");
+        let mut file = std::fs::OpenOptions::new();
+        let mut file = file.create(true).append(true).open(path).unwrap();
+        for piece in [65_536, 4_096, 512, 1] {
+            while std::io::Write::write_all(&mut file, &vec![0; piece]).is_ok() {}
+        }
+    }
+
+    #[test]
+    fn a_full_disk_gives_up_photos_so_that_commits_and_retention_go_on() {
+        let disk = SmallDisk::new();
+        let dir = disk.0.path().join("store");
+        let clock = TestClock::new("one", 100, MORNING);
+        let mut store = open(&dir, &clock).store;
+        store.commit(&[state_batch(&clock, "armed")]).unwrap();
+        for id in 1..=40 {
+            let at = clock.stamp();
+            let batch = Batch {
+                events: vec![event(id, Some(id))],
+                photos: vec![photo(&dir, id, Some(id), 50_000, at.clone())],
+                incidents: vec![match id % 2 {
+                    0 => incident(id, at.boot),
+                    _ => disarmed(id, at.boot),
+                }],
+                ..Batch::new(at)
+            };
+            store.commit(&[batch]).unwrap();
+        }
+        let actor = StoreActor::start(
+            store,
+            StoreOptions::default(),
+            Box::new(|health| {
+                assert_eq!(health, Ok(()), "room could be made");
+            }),
+        );
+        let actor = actor.unwrap();
+        let store = actor.handle();
+        let wait = Duration::from_secs(10);
+        for id in 41..=400 {
+            if id == 41 {
+                fill(disk.0.path());
+            }
+            let batch = Batch {
+                incidents: vec![incident(id, clock.stamp().boot)],
+                events: vec![event(id, Some(id))],
+                ..Batch::new(clock.stamp())
+            };
+            store.commit(batch).wait(wait).unwrap().unwrap();
+        }
+        fill(disk.0.path());
+        clock.advance_ms(31 * DAY_MS);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let removed = runtime.block_on(store.retain(MONTH, NO_LIMIT)).unwrap();
+        assert_eq!(removed.incidents, 20, "those that are settled");
+        actor.stop(wait).unwrap();
+        let left = History::open(&dir).incidents(None, 1_000).unwrap();
+        assert_eq!(left.len(), 20 + 360, "what nobody acknowledged never goes");
+        println!("full disk: 360 commits, 0 failed; {removed:?}");
+    }
 }
 
 #[test]

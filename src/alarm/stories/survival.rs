@@ -82,13 +82,116 @@ fn a_boot_report_says_what_is_active_after_power_was_away() {
     }));
     house.reads("window", true);
     house.wait(secs(6));
-    let about = &house.mails()[0].about;
-    let expected = About::BootReport {
+    let report = BootReport {
         state: "armed_night".into(),
-        incidents: Vec::new(),
         active: vec!["window".into()],
         waiting: 2,
         gap_seconds: Some(540),
+        ..BootReport::default()
     };
-    assert_eq!(about, &expected);
+    let mail = house.mails()[0];
+    assert_eq!(mail.about, About::BootReport(report.clone()));
+    assert_eq!(mail.happened, now, "seconds count back from the start");
+    assert!(house.records(|what| *what == Record::BootReport(report.clone())) == 1);
+}
+
+fn boot_reports(house: &House) -> Vec<BootReport> {
+    let reports = house
+        .mails()
+        .into_iter()
+        .filter_map(|mail| match &mail.about {
+            About::BootReport(report) => Some(report.clone()),
+            _ => None,
+        });
+    reports.collect()
+}
+
+/// A house that comes back after a power cut in the middle of an alarm, with a clock that is not
+/// set.
+fn back_in_the_dark() -> House {
+    let mut before = House::armed(Mode::Away);
+    before.reads("hall", true);
+    let mut durable = before.alarm.durable().clone();
+    let now = BootTime::from_secs(10);
+    durable.rebase(before.now, now);
+    durable.no_trouble_mail_before = Some(now + secs(86_400));
+    let mut house = House {
+        alarm: Alarm::new(super::fixtures::house(), durable, now),
+        now,
+        actions: Vec::new(),
+    };
+    house.event(Event::Started(Started {
+        new_boot: true,
+        store: StoreFound::Restored,
+        gap: None,
+        waiting: 1,
+        arm_away: false,
+    }));
+    house
+}
+
+fn known() -> Event {
+    Event::Away(Away {
+        gap: Some(secs(540)),
+        oldest_waiting: Some(secs(600)),
+        incidents: vec![(IncidentId(1), secs(660))],
+    })
+}
+
+#[test]
+fn a_boot_report_waits_for_the_clock_and_says_what_was_going_on_since_when() {
+    let mut house = back_in_the_dark();
+    house.wait(secs(20));
+    assert_eq!(boot_reports(&house), []);
+    house.event(known());
+    house.wait(secs(100));
+    let reports = boot_reports(&house);
+    assert_eq!(reports.len(), 1);
+    let incident = GoingOn {
+        id: IncidentId(1),
+        kind: IncidentKind::Intrusion,
+        sensors: vec!["hall".into()],
+        since_seconds: Some(660),
+    };
+    assert_eq!(reports[0].incidents, [incident]);
+    assert_eq!(reports[0].oldest_seconds, Some(600));
+    assert_eq!(reports[0].gap_seconds, Some(540));
+}
+
+#[test]
+fn a_boot_report_that_left_without_the_gap_is_completed_when_the_clock_is_set() {
+    let mut house = back_in_the_dark();
+    house.wait(secs(61));
+    assert_eq!(boot_reports(&house).len(), 1);
+    assert_eq!(boot_reports(&house)[0].gap_seconds, None);
+    house.wait(secs(200));
+    house.event(known());
+    house.event(known());
+    house.wait(secs(100));
+    let reports = boot_reports(&house);
+    assert_eq!(reports.len(), 2, "completed once");
+    assert_eq!(reports[1].gap_seconds, Some(540));
+}
+
+#[test]
+fn a_restart_without_a_power_cut_is_written_down_and_not_mailed() {
+    let now = BootTime::from_secs(10);
+    let mut house = House {
+        alarm: Alarm::new(house(), Durable::default(), now),
+        now,
+        actions: Vec::new(),
+    };
+    house.event(Event::Started(Started {
+        new_boot: false,
+        store: StoreFound::Restored,
+        gap: Some(secs(2)),
+        waiting: 0,
+        arm_away: false,
+    }));
+    house.wait(secs(6));
+    assert_eq!(
+        house.records(|what| matches!(what, Record::BootReport(_))),
+        1
+    );
+    assert_eq!(house.mails().len(), 0);
 }

@@ -14,12 +14,13 @@ use std::time::Duration;
 
 use super::choice::GpioLine;
 use super::parse::{Finding, Written};
-use super::raw::{Maybe, RawActive, RawBackend, RawBias, RawFile, RawOnBoot};
+use super::raw::{Maybe, RawActive, RawBackend, RawBias, RawDrill, RawFile, RawOnBoot};
 use super::secrets::Secrets;
 use super::units::write_duration;
 use super::values::{At, Time};
 use super::{
-    Active, Bias, Config, Gpio, GpioBackend, InputLine, Line, Messages, OnBoot, Panel, Site, Store,
+    Active, Bias, Config, Drill, Gpio, GpioBackend, InputLine, Line, Messages, OnBoot, Panel, Site,
+    Store,
 };
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -90,6 +91,7 @@ impl<'a> Check<'a> {
             web: raw.web.as_ref().map(|web| self.web(web)),
             store: self.store(),
             messages: self.messages(),
+            drill: raw.drill.as_ref().map(|drill| self.drill(drill)),
             watch: raw.watch.unwrap_or(false),
         };
         self.whole(&config);
@@ -176,6 +178,21 @@ impl<'a> Check<'a> {
                 .heartbeat
                 .as_ref()
                 .map(|url| url.value.0.to_string()),
+        }
+    }
+
+    fn drill(&mut self, raw: &RawDrill) -> Drill {
+        let every = self.time(&Some(raw.every.clone()), DAY, DAY..=366 * DAY);
+        if every > DAY && !every.as_secs().is_multiple_of(DAY.as_secs()) {
+            self.error(
+                &raw.every.span,
+                "drills are so many days apart, at one time of day",
+                "allowed: whole days, such as \"30d\"",
+            );
+        }
+        Drill {
+            every,
+            at: raw.at.map_or(jiff::civil::time(11, 0, 0, 0), |at| at.0),
         }
     }
 
@@ -270,6 +287,13 @@ impl<'a> Check<'a> {
             value: GpioLine(line),
             span,
         } = line;
+        if let (Line::Name(_), GpioBackend::Rppal) = (line, self.backend) {
+            self.error(
+                span,
+                "backend = \"rppal\" knows no names of lines",
+                "allowed with it: a BCM number such as 18; or backend = \"gpiochip\"",
+            );
+        }
         if let Some((first, place)) = self.pins.get(line) {
             let said = self.written_line(place);
             let message = format!(

@@ -39,24 +39,32 @@ impl Session {
         deadline: Instant,
     ) -> Result<Session, SmtpError> {
         let stream = connect(server, deadline).await?;
-        let mut session = match server.security {
-            SmtpSecurity::Plaintext => {
-                let mut session = Session::over(Box::new(stream) as Box<dyn Wire>);
-                session.greeting(deadline).await?;
-                session
-            }
-            SmtpSecurity::Tls => {
-                let mut session = Session::over(encrypted(server, stream, deadline).await?);
-                session.greeting(deadline).await?;
-                session
-            }
+        let wire: Box<dyn Wire> = match server.security {
+            SmtpSecurity::Plaintext => Box::new(stream),
+            SmtpSecurity::Tls => encrypted(server, stream, deadline).await?,
             SmtpSecurity::StartTls => {
                 let stream = ready_for_tls(stream, deadline).await?;
-                Session::over(encrypted(server, stream, deadline).await?)
+                let wire = encrypted(server, stream, deadline).await?;
+                return Self::begin(wire, false, server.login.as_ref(), deadline).await;
             }
         };
+        Self::begin(wire, true, server.login.as_ref(), deadline).await
+    }
+
+    /// Says hello and logs in over a connection that is there, and encrypted if it has to be.
+    /// `greets`: the server speaks first, as it does but for the second half of STARTTLS.
+    pub async fn begin(
+        wire: Box<dyn Wire>,
+        greets: bool,
+        login: Option<&Login>,
+        deadline: Instant,
+    ) -> Result<Session, SmtpError> {
+        let mut session = Session::over(wire);
+        if greets {
+            session.greeting(deadline).await?;
+        }
         session.hello(deadline).await?;
-        if let Some(login) = &server.login {
+        if let Some(login) = login {
             session.log_in(login, deadline).await?;
         }
         Ok(session)
@@ -133,7 +141,7 @@ async fn connect(server: &Server, deadline: Instant) -> Result<TcpStream, SmtpEr
 
 /// The part before TLS. What the server sends ahead of the handshake would be a stranger's words
 /// inside the encrypted session (CVE-2011-0411), so it ends the conversation.
-async fn ready_for_tls(stream: TcpStream, deadline: Instant) -> Result<TcpStream, SmtpError> {
+pub async fn ready_for_tls<W: Wire>(stream: W, deadline: Instant) -> Result<W, SmtpError> {
     let mut plain = Session::over(stream);
     plain.greeting(deadline).await?;
     plain.hello(deadline).await?;

@@ -1,7 +1,7 @@
 //! What happened, in sentences.
 
 use super::{Words, capitalised, counted, event, lasting, listed, trouble, word};
-use crate::alarm::{About, IncidentKind, Mode, SensorName};
+use crate::alarm::{About, BootReport, IncidentKind, Mode, SensorName};
 use crate::clock::WallTime;
 
 impl Words<'_> {
@@ -114,40 +114,73 @@ impl Words<'_> {
                     .map(|(code, subject)| format!("{}: over.", trouble(*code, subject)));
                 begun.chain(over).collect()
             }
-            About::BootReport {
-                state,
-                incidents,
-                active,
-                waiting,
-                gap_seconds,
-            } => {
-                let mut story = vec![format!("Power was away; the service is back{at}.")];
-                if let (Some(gap), true) = (gap_seconds, self.mail.clock_set) {
-                    let gap_ms = i64::try_from(*gap).unwrap_or(i64::MAX).saturating_mul(1_000);
-                    let last = WallTime(self.mail.happened.as_millis().saturating_sub(gap_ms));
-                    story.push(format!(
-                        "Last sign of life {}, back at {}.",
-                        self.hour(last),
-                        self.hour(self.mail.happened)
-                    ));
-                }
-                story.push(format!("State: {}.", state.replace('_', " ")));
-                if !incidents.is_empty() {
-                    let ids: Vec<_> = incidents.iter().map(ToString::to_string).collect();
-                    story.push(format!("Going on: incident {}.", ids.join(", ")));
-                }
-                if !active.is_empty() {
-                    story.push(format!("Active now: {}.", listed(active)));
-                }
-                if *waiting > 0 {
-                    story.push(format!("Waiting: {}.", number(*waiting, "message")));
-                }
-                story
-            }
+            About::BootReport(report) => self.boot_report(report, &at),
+            About::Drill { by } => vec![format!(
+                "DRILL: this is a test of every way to reach people, asked for by {}{at}. Nothing \
+                 happened, and nothing needs to be done.",
+                by.who()
+            )],
             About::Test { by } => vec![format!(
                 "This is a test, asked for by {}{at}. Nothing has happened.",
                 by.who()
             )],
+        }
+    }
+}
+
+impl Words<'_> {
+    fn boot_report(&self, report: &BootReport, at: &str) -> Vec<String> {
+        let mut story = vec![format!("Power was away; the service is back{at}.")];
+        match report.gap_seconds {
+            Some(gap) if self.mail.clock_set => story.push(format!(
+                "Last sign of life {}, back at {}.",
+                self.before(gap),
+                self.hour(self.mail.happened)
+            )),
+            Some(_) => {}
+            None => story.push(
+                "For how long is not known yet, because the clock is not set; another message \
+                 says so once it is."
+                    .into(),
+            ),
+        }
+        story.push(format!("State: {}.", report.state.replace('_', " ")));
+        for incident in &report.incidents {
+            let since = incident.since_seconds.filter(|_| self.mail.clock_set);
+            story.push(format!(
+                "Going on: {} incident {} at {}{}.",
+                word(incident.kind),
+                incident.id,
+                listed(&incident.sensors),
+                since.map_or(String::new(), |ago| format!(", since {}", self.before(ago))),
+            ));
+        }
+        if !report.active.is_empty() {
+            story.push(format!("Active now: {}.", listed(&report.active)));
+        }
+        if report.waiting > 0 {
+            let oldest = report.oldest_seconds.filter(|_| self.mail.clock_set);
+            story.push(format!(
+                "Waiting: {}{}.",
+                number(report.waiting, "message"),
+                oldest.map_or(String::new(), |ago| format!(
+                    ", the oldest of {}",
+                    self.before(ago)
+                )),
+            ));
+        }
+        story
+    }
+
+    /// When it was so many seconds before it happened: the hour, and the day if it was another.
+    fn before(&self, seconds: u64) -> String {
+        let millis = i64::try_from(seconds)
+            .unwrap_or(i64::MAX)
+            .saturating_mul(1_000);
+        let then = WallTime(self.mail.happened.as_millis().saturating_sub(millis));
+        match self.local(then, "%F") == self.local(self.mail.happened, "%F") {
+            true => self.hour(then),
+            false => self.local(then, "%-d %B %H:%M"),
         }
     }
 }

@@ -310,6 +310,7 @@ pub(super) fn asked(command: &Command) -> String {
         Command::Acknowledge => "acknowledge".to_owned(),
         Command::WalkTest(on) => format!("walk test {}", if *on { "on" } else { "off" }),
         Command::Test(_) => "test an output".to_owned(),
+        Command::Drill { .. } => "drill".to_owned(),
     }
 }
 

@@ -217,6 +217,7 @@ impl Ways {
             photo_missing: message.photo_missing.clone(),
             message_id: message.message_id.clone(),
             in_reply_to: message.in_reply_to.clone(),
+            first_call: message.first_call_at(now),
         }
     }
 }

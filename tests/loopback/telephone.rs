@@ -1,0 +1,221 @@
+//! The telephone service.
+
+use std::time::Duration;
+
+use asfaleia::clock::monotonic_nanos;
+use asfaleia::simulator::{Faults, TelephoneService};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::{A_MOMENT, DEADLINE};
+
+pub(crate) struct Phone {
+    pub(crate) service: TelephoneService,
+    client: reqwest::Client,
+    base: String,
+}
+
+pub(crate) async fn telephone(faults: &Faults) -> Phone {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
+    let service = TelephoneService::start(faults, "AC1", ("AC1", "token"))
+        .await
+        .unwrap();
+    let base = format!("http://{}/2010-04-01/Accounts/AC1", service.address());
+    Phone {
+        service,
+        client: reqwest::Client::new(),
+        base,
+    }
+}
+
+impl Phone {
+    async fn send(&self, request: reqwest::RequestBuilder) -> (u16, Value) {
+        let answer = request
+            .basic_auth("AC1", Some("token"))
+            .send()
+            .await
+            .unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    fn placing(&self, to: &str) -> reqwest::RequestBuilder {
+        self.client
+            .post(format!("{}/Calls.json", self.base))
+            .form(&[
+                ("To", to),
+                ("From", "+15005550006"),
+                (
+                    "Twiml",
+                    "<Response><Say>Gas &amp; smoke</Say><Pause/><Say>x</Say></Response>",
+                ),
+                ("Timeout", "1"),
+            ])
+    }
+
+    pub(crate) async fn place(&self, to: &str) -> (u16, Value) {
+        self.send(self.placing(to)).await
+    }
+
+    async fn get(&self, path: &str) -> (u16, Value) {
+        self.send(self.client.get(format!("{}{path}", self.base)))
+            .await
+    }
+
+    async fn hang_up(&self, sid: &str) -> Value {
+        let request = self.client.post(format!("{}/Calls/{sid}.json", self.base));
+        self.send(request.form(&[("Status", "completed")])).await.1
+    }
+
+    /// Asks until the call has this status; returns those it had before.
+    async fn until(&self, sid: &str, status: &str) -> Vec<String> {
+        let mut seen: Vec<String> = Vec::new();
+        let asking = async {
+            loop {
+                let (_, call) = self.get(&format!("/Calls/{sid}.json")).await;
+                let now = call["status"].as_str().unwrap().to_owned();
+                if now == status {
+                    return;
+                }
+                if seen.last() != Some(&now) {
+                    seen.push(now);
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(DEADLINE, asking).await.unwrap();
+        seen
+    }
+}
+
+#[tokio::test]
+async fn a_call_is_queued_rings_is_answered_and_ends() {
+    let phone = telephone(&Faults::default()).await;
+    let before = monotonic_nanos();
+    let (status, call) = phone.place("+306900000001").await;
+    let after = monotonic_nanos();
+    assert_eq!((status, &call["status"]), (201, &json!("queued")));
+    let seen = phone
+        .until(call["sid"].as_str().unwrap(), "completed")
+        .await;
+    assert!(
+        seen.ends_with(&["ringing".into(), "in-progress".into()]),
+        "{seen:?}"
+    );
+    let calls = phone.service.calls();
+    let received = calls[0]["received_ns"].as_u64().unwrap();
+    assert!((before..after).contains(&received));
+    assert_eq!(
+        calls,
+        json!([{"to": "+306900000001", "from": "+15005550006", "words": "Gas & smoke",
+                "status": "completed", "received_ns": received}])
+    );
+}
+
+#[tokio::test]
+async fn a_call_that_is_not_wanted_any_more_can_be_ended() {
+    let phone = telephone(&Faults::default()).await;
+    let (_, call) = phone.place("+306900000001").await;
+    let sid = call["sid"].as_str().unwrap();
+    assert_eq!(phone.hang_up(sid).await["status"], "canceled");
+    let (_, call) = phone.place("+306900000001").await;
+    let sid = call["sid"].as_str().unwrap();
+    phone.until(sid, "in-progress").await;
+    assert_eq!(phone.hang_up(sid).await["status"], "completed");
+}
+
+#[tokio::test]
+async fn a_call_is_found_by_number_and_time() {
+    let phone = telephone(&Faults::default()).await;
+    phone.place("+306900000001").await;
+    let (_, second) = phone.place("+306900000002").await;
+    let found = async |query: &[(&str, &str)]| {
+        let request = phone
+            .client
+            .get(format!("{}/Calls.json", phone.base))
+            .query(query);
+        phone.send(request).await.1["calls"]
+            .as_array()
+            .unwrap()
+            .clone()
+    };
+    let calls = found(&[("To", "+306900000002"), ("From", "+15005550006")]).await;
+    assert_eq!(calls.len(), 1);
+    assert_eq!(calls[0]["sid"], second["sid"]);
+    assert_eq!(found(&[("StartTime>", "2026-01-01")]).await.len(), 2);
+    assert_eq!(
+        found(&[("StartTime>=", "2026-01-01T00:00:00Z")])
+            .await
+            .len(),
+        2
+    );
+    assert_eq!(found(&[("StartTime>=", "9999-01-01")]).await.len(), 0);
+}
+
+#[tokio::test]
+async fn who_is_not_who_they_say_or_asks_nonsense_is_told_twilios_code() {
+    let phone = telephone(&Faults::default()).await;
+    let calls = format!("{}/Calls.json", phone.base);
+    let answer = phone
+        .client
+        .get(&calls)
+        .basic_auth("AC1", Some("wrong"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 401);
+    assert_eq!(answer.json::<Value>().await.unwrap()["code"], 20003);
+    assert_eq!(phone.client.get(&calls).send().await.unwrap().status(), 401);
+    assert_eq!(phone.get(".json").await.1["status"], "active");
+    assert_eq!(phone.get("/Calls/CA0.json").await.1["code"], 20404);
+    assert_eq!(phone.get("0/Calls.json").await.1["code"], 20404);
+    let (status, refusal) = phone.place("112").await;
+    assert_eq!((status, &refusal["code"]), (400, &json!(21217)));
+    assert_eq!(phone.service.calls(), json!([]));
+}
+
+#[tokio::test]
+async fn a_telephone_service_fails_as_its_fault_says() {
+    let faults = Faults::default();
+    let phone = telephone(&faults).await;
+    for (fault, status) in [("500", 500), ("429", 429)] {
+        faults.put(json!({"phone": fault})).unwrap();
+        let (got, body) = phone.place("+306900000001").await;
+        assert_eq!(
+            (got, body["status"].as_u64()),
+            (status, Some(u64::from(status)))
+        );
+    }
+    assert_eq!(phone.service.calls(), json!([]));
+    for fault in ["busy", "no-answer"] {
+        faults.put(json!({"phone": fault})).unwrap();
+        let (_, call) = phone.place("+306900000001").await;
+        let seen = phone.until(call["sid"].as_str().unwrap(), fault).await;
+        assert!(!seen.contains(&"in-progress".to_owned()), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_telephone_service_that_hangs_places_nothing_until_it_is_mended() {
+    let faults = Faults::default();
+    let phone = telephone(&faults).await;
+    faults.put(json!({"phone": "hang"})).unwrap();
+    let gave_up = phone
+        .placing("+306900000001")
+        .timeout(A_MOMENT)
+        .send()
+        .await;
+    assert!(gave_up.unwrap_err().is_timeout());
+    let waiting = phone.place("+306900000002");
+    tokio::pin!(waiting);
+    assert!(timeout(A_MOMENT, &mut waiting).await.is_err());
+    faults.put(json!({"phone": null})).unwrap();
+    assert_eq!(timeout(DEADLINE, waiting).await.unwrap().0, 201);
+    let calls = phone.service.calls();
+    assert_eq!(
+        calls.as_array().unwrap().len(),
+        1,
+        "who gave up is not called"
+    );
+}

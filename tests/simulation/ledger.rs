@@ -1,0 +1,534 @@
+//! The oracle's book: what was handed over, what is on the card, what reached people.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use asfaleia::alarm::{About, Incident, IncidentId, Mode, Panel, Record, TroubleCode};
+use asfaleia::outbox::{Message, Recipient, Update};
+use asfaleia::panel::{Handover, SavedState};
+
+use crate::disk::Image;
+use crate::summary::Summary;
+
+/// A slow card is not waited for longer, and a timer wakes a millisecond late.
+const COMMIT_MAY_TAKE: Duration = Duration::from_millis(19);
+const AT_THE_LATEST: Duration = Duration::from_millis(22);
+
+#[derive(Default)]
+pub(crate) struct Ledger {
+    /// What is on the card for certain.
+    card: Image,
+    /// What was handed over since, in order.
+    pending: Vec<Handed>,
+    /// How much of that may be on the card although it said no.
+    denied: Vec<usize>,
+    /// Everything of a message, by its `Message-ID`.
+    told: BTreeMap<String, Told>,
+    /// The `Message-ID` of each number.
+    ids: BTreeMap<u64, String>,
+    standing: BTreeSet<(TroubleCode, String)>,
+    /// Troubles that the panel has to know of by its next rest.
+    expected: Vec<(TroubleCode, String)>,
+    mode: Option<Mode>,
+    /// The turn that goes on is an owner who disarms.
+    pub(crate) owner_disarms: bool,
+    handed: u64,
+    committed: u64,
+    card_fails: bool,
+    life: u32,
+    pub(crate) summary: Summary,
+    violations: Vec<String>,
+}
+
+struct Handed {
+    at: Duration,
+    state: Option<String>,
+    incidents: Vec<Incident>,
+    messages: Vec<(u64, bool, String)>,
+    settled: Vec<(String, String)>,
+    /// The card took nothing while this waited.
+    card_failed: bool,
+}
+
+/// One message to one recipient.
+struct Told {
+    to: Recipient,
+    incident: Option<IncidentId>,
+    /// It says that nobody answered.
+    nobody: bool,
+    handed: Duration,
+    life: u32,
+    committed: bool,
+    /// So often did the other side take it.
+    taken: u32,
+    /// So often may it have taken it once more: a kill before the record, an answer that got lost.
+    spare: u32,
+    /// By phone: calls to each number.
+    calls: BTreeMap<String, u32>,
+    tried: bool,
+    settled: Option<String>,
+}
+
+impl Ledger {
+    pub(crate) fn violation(&mut self, what: impl Into<String>) {
+        self.violations.push(what.into());
+    }
+
+    pub(crate) fn violations(&self) -> &[String] {
+        &self.violations
+    }
+
+    // ---- what the program hands over --------------------------------------------------------
+
+    pub(crate) fn panel_hands_over(&mut self, at: Duration, handover: &Handover) {
+        for message in &handover.messages {
+            self.new_message(at, message);
+        }
+        for (_, record) in &handover.records {
+            match record {
+                Record::TroubleRaised { code, subject, .. } => {
+                    self.standing.insert((*code, subject.clone()));
+                }
+                Record::TroubleCleared { code, subject } => {
+                    self.standing.remove(&(*code, subject.clone()));
+                }
+                _ => {}
+            }
+        }
+        let batch = &handover.batch;
+        if batch.is_empty() && handover.records.is_empty() {
+            return;
+        }
+        if let Some(state) = &batch.state {
+            let mode = read_state(state).alarm.panel.mode();
+            if self.mode.is_some() && mode.is_none() && !self.owner_disarms {
+                self.violation("the panel is disarmed, and no owner did it");
+            }
+            self.mode = mode;
+        }
+        for incident in &batch.incidents {
+            self.summary.incidents += u64::from(
+                !self.card.incidents.contains_key(&incident.id.0)
+                    && !(self.pending.iter())
+                        .any(|handed| handed.incidents.iter().any(|it| it.id == incident.id)),
+            );
+        }
+        let messages = (batch.messages.iter())
+            .map(|row| (row.id, row.waiting, row.body.clone()))
+            .collect();
+        self.hand(Handed {
+            at,
+            state: batch.state.clone(),
+            incidents: batch.incidents.clone(),
+            messages,
+            settled: Vec::new(),
+            card_failed: self.card_fails,
+        });
+    }
+
+    pub(crate) fn outbox_hands_over(&mut self, at: Duration, update: &Update) {
+        let mut outcomes = (update.records.iter()).filter_map(|(_, record)| match record {
+            Record::Message {
+                channel, outcome, ..
+            } => {
+                let ends = match (&**outcome, &**channel) {
+                    ("refused", "phone") => false,
+                    (outcome, _) => ENDINGS.contains(&outcome),
+                };
+                ends.then(|| outcome.clone())
+            }
+            _ => None,
+        });
+        let mut settled = Vec::new();
+        let mut expected = Vec::new();
+        for row in update.messages.iter().filter(|row| !row.waiting) {
+            let id = self.ids.get(&row.id).cloned().unwrap_or_default();
+            let outcome = outcomes.next().unwrap_or_else(|| "nothing".to_owned());
+            let subject = if row.to.is_empty() { "phone" } else { &row.to };
+            match &*outcome {
+                "given-up" => expected.push((TroubleCode::GivenUp, subject.to_owned())),
+                "refused" => expected.push((path_trouble(row.channel), row.to.clone())),
+                _ => {}
+            }
+            settled.push((id, outcome));
+        }
+        self.expected.append(&mut expected);
+        self.hand(Handed {
+            at,
+            state: None,
+            incidents: Vec::new(),
+            messages: (update.messages.iter())
+                .map(|row| (row.id, row.waiting, row.body.clone()))
+                .collect(),
+            settled,
+            card_failed: self.card_fails,
+        });
+    }
+
+    fn hand(&mut self, handed: Handed) {
+        self.handed += 1;
+        self.pending.push(handed);
+    }
+
+    fn new_message(&mut self, at: Duration, message: &Message) {
+        self.summary.messages += 1;
+        let told = Told {
+            to: message.to.clone(),
+            incident: message.incident,
+            nobody: matches!(message.notice.about, About::NobodyAnswered { .. }),
+            handed: at,
+            life: self.life,
+            committed: false,
+            taken: 0,
+            spare: 0,
+            calls: BTreeMap::new(),
+            tried: false,
+            settled: None,
+        };
+        self.ids.insert(message.id, message.message_id.clone());
+        if (self.told.insert(message.message_id.clone(), told)).is_some() {
+            self.violation(format!("two messages are called {}", message.message_id));
+        }
+    }
+
+    // ---- the card ---------------------------------------------------------------------------
+
+    /// The store committed everything that was handed over.
+    pub(crate) fn card_took_all(&mut self) {
+        self.card_fails = false;
+        self.denied.clear();
+        let all = self.pending.len();
+        self.commit(all);
+    }
+
+    /// The card said no; `written`: it has it all the same.
+    pub(crate) fn card_failed(&mut self, written: bool) {
+        self.card_fails = true;
+        for handed in &mut self.pending {
+            handed.card_failed = true;
+        }
+        if written {
+            self.denied.push(self.pending.len());
+        }
+    }
+
+    fn commit(&mut self, count: usize) {
+        for handed in self.pending.drain(..count) {
+            self.committed += 1;
+            put(&mut self.card, &handed);
+            for (id, ..) in &handed.messages {
+                let id = self.ids.get(id);
+                if let Some(told) = id.and_then(|id| self.told.get_mut(id)) {
+                    told.committed = true;
+                }
+            }
+            for (id, outcome) in handed.settled {
+                if let Some(told) = self.told.get_mut(&id) {
+                    told.settled = Some(outcome);
+                }
+            }
+        }
+    }
+
+    /// So much was handed over.
+    pub(crate) fn mark(&self) -> u64 {
+        self.handed
+    }
+
+    /// A command of so long ago, with so much handed over, is answered.
+    pub(crate) fn answered(&mut self, mark: u64, took: Duration) {
+        let early = self.committed < mark && took < COMMIT_MAY_TAKE && !self.card_fails;
+        if early || took > AT_THE_LATEST {
+            self.violation(format!(
+                "a command was answered after {took:?}; committed: {}",
+                self.committed >= mark
+            ));
+        }
+    }
+
+    // ---- people -----------------------------------------------------------------------------
+
+    /// A message is about to leave. Committed before, or the card had its time.
+    pub(crate) fn leaves(&mut self, id: &str, now: Duration) {
+        let (life, card_fails) = (self.life, self.card_fails);
+        let Some(told) = self.told.get_mut(id) else {
+            return self.violation(format!("message {id} was never handed over"));
+        };
+        let waited = now.saturating_sub(told.handed);
+        let early = !told.committed && waited < COMMIT_MAY_TAKE && !card_fails;
+        let first = !std::mem::replace(&mut told.tried, true);
+        let late =
+            first && told.to == Recipient::Phone && told.life == life && waited > AT_THE_LATEST;
+        if early || late {
+            self.violation(format!(
+                "message {id} left {waited:?} after it was handed over"
+            ));
+        }
+    }
+
+    /// The other side took it; `number` of a call.
+    pub(crate) fn taken(&mut self, id: &str, number: Option<&str>) {
+        let Some(told) = self.told.get_mut(id) else {
+            return self.violation(format!("message {id} was never handed over"));
+        };
+        match number {
+            Some(number) => {
+                *told.calls.entry(number.to_owned()).or_default() += 1;
+                self.summary.calls += 1;
+            }
+            None => {
+                self.summary.duplicates += u64::from(told.taken > 0);
+                self.summary.delivered += 1;
+            }
+        }
+        told.taken += 1;
+    }
+
+    /// The other side took it and could not say so.
+    pub(crate) fn answer_lost(&mut self, id: &str) {
+        self.summary.answers_lost += 1;
+        if let Some(told) = self.told.get_mut(id) {
+            told.spare += 1;
+        }
+    }
+
+    // ---- deaths and births ------------------------------------------------------------------
+
+    pub(crate) fn killed(&mut self) {
+        self.summary.kills += 1;
+        self.standing.clear();
+        self.expected.clear();
+        for told in self.told.values_mut() {
+            if told.settled.is_none() && told.tried {
+                told.spare += 1;
+            }
+        }
+    }
+
+    /// The process starts again at `born`, having died at `died`, and finds this on the card.
+    /// `torn`: it died while all that was handed over was being written.
+    pub(crate) fn reopened(&mut self, found: &Image, died: Duration, torn: bool) {
+        let mut prefixes = vec![0];
+        prefixes.append(&mut self.denied);
+        if torn {
+            prefixes.push(self.pending.len());
+        }
+        let mut image = self.card.clone();
+        let mut written = (image == *found).then_some(0);
+        for count in 1..=self.pending.len() {
+            put(&mut image, &self.pending[count - 1]);
+            if prefixes.contains(&count) && image == *found {
+                written = Some(count);
+            }
+        }
+        match written {
+            Some(count) => self.commit(count),
+            None => {
+                let difference = self.card.difference(found);
+                self.violation(format!(
+                    "the store holds something else than was committed: {difference}"
+                ));
+                self.card = found.clone();
+            }
+        }
+        self.lose_pending(died);
+        self.card_fails = false;
+        self.life += 1;
+        self.mode = self.state().and_then(|state| state.alarm.panel.mode());
+        self.check_agreement();
+    }
+
+    /// What was in the process's memory alone.
+    fn lose_pending(&mut self, died: Duration) {
+        let mut lost = BTreeSet::new();
+        for handed in std::mem::take(&mut self.pending) {
+            for incident in &handed.incidents {
+                let known = self.card.incidents.contains_key(&incident.id.0);
+                if !known && lost.insert(incident.id) {
+                    let window = died.saturating_sub(handed.at);
+                    self.summary.lost(window, handed.card_failed);
+                }
+            }
+            // Its number will be used again.
+            for (id, ..) in &handed.messages {
+                if !self.card.messages.contains_key(id) {
+                    self.ids.remove(id);
+                }
+            }
+        }
+        self.handed = self.committed;
+    }
+
+    /// State, incidents and messages were committed together: they tell one story.
+    fn check_agreement(&mut self) {
+        let Some(state) = self.state() else { return };
+        let alarm = &state.alarm;
+        let open: Vec<u64> = [&alarm.intrusion, &alarm.gas.open]
+            .into_iter()
+            .flatten()
+            .map(|open| open.incident.id.0)
+            .collect();
+        let stored: Vec<(u64, Incident)> = (self.card.incidents.iter())
+            .map(|(id, data)| (*id, serde_json::from_str(data).expect("an incident")))
+            .collect();
+        for (id, incident) in &stored {
+            if incident.ended.is_none() && !open.contains(id) {
+                self.violation(format!(
+                    "incident {id} goes on in the store, and the panel knows nothing of it"
+                ));
+            }
+            if *id >= alarm.next_incident {
+                self.violation(format!("the number of incident {id} will be used again"));
+            }
+        }
+        for id in open {
+            if !self.card.incidents.contains_key(&id) {
+                self.violation(format!("the panel's incident {id} is not in the store"));
+            }
+        }
+        let orphans: Vec<u64> = (self.card.messages.iter())
+            .filter(|(_, (waits, _))| *waits)
+            .filter(|(_, (_, body))| {
+                let incident = Message::from_body(body).expect("a message").incident;
+                incident.is_some_and(|id| !self.card.incidents.contains_key(&id.0))
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in orphans {
+            self.violation(format!(
+                "message {id} is about an incident that nobody stored"
+            ));
+        }
+    }
+
+    /// The state on the card.
+    pub(crate) fn state(&self) -> Option<SavedState> {
+        self.card.state.as_deref().map(read_state)
+    }
+
+    /// The incident is over, committed or not.
+    pub(crate) fn has_ended(&self, id: IncidentId) -> bool {
+        let handed = self.pending.iter().flat_map(|handed| &handed.incidents);
+        handed
+            .into_iter()
+            .any(|it| it.id == id && it.ended.is_some())
+    }
+
+    /// The last state that was handed over, committed or not.
+    pub(crate) fn latest_state(&self) -> Option<SavedState> {
+        let pending = self.pending.iter().rev();
+        let mut states = pending.filter_map(|handed| handed.state.as_deref());
+        states.next().map(read_state).or_else(|| self.state())
+    }
+
+    // ---- at rest, and in the end ------------------------------------------------------------
+
+    /// The panel has read all its letters: it knows of what was given up.
+    pub(crate) fn at_rest(&mut self) {
+        for trouble in std::mem::take(&mut self.expected) {
+            if !self.standing.contains(&trouble) {
+                let (code, subject) = trouble;
+                self.violation(format!(
+                    "a message was given up, and there is no trouble {} of {subject:?}",
+                    code.word()
+                ));
+            }
+        }
+    }
+
+    /// Nobody answered, and no mail says so.
+    fn ladders_nobody_heard_of(&self) -> Vec<String> {
+        let mut owed: BTreeMap<Option<IncidentId>, i32> = BTreeMap::new();
+        for told in self.told.values().filter(|told| told.committed) {
+            let owed = owed.entry(told.incident).or_default();
+            match (&told.to, told.settled.as_deref()) {
+                (Recipient::Phone, Some("nobody-answered" | "given-up")) => *owed += 1,
+                (Recipient::Email { contact }, _) if contact == "Anna" && told.nobody => *owed -= 1,
+                _ => {}
+            }
+        }
+        (owed.into_iter().filter(|(_, owed)| *owed > 0))
+            .map(|(incident, owed)| {
+                format!(
+                    "{owed} times nobody answered the calls of {incident:?}, and no mail says so"
+                )
+            })
+            .collect()
+    }
+
+    /// The day is over, and everything has had its time.
+    pub(crate) fn closes(&mut self, rounds: u32, clock_was_right: bool) {
+        let mut wrong = self.ladders_nobody_heard_of();
+        for (id, told) in &self.told {
+            if !told.committed {
+                continue; // of a window; what it was about is counted with the incidents
+            }
+            let Some(outcome) = &told.settled else {
+                wrong.push(format!("message {id} neither arrived nor was given up"));
+                continue;
+            };
+            if told.to == Recipient::Phone {
+                // A call that may have been placed is looked up, if a clock can say since when.
+                let calls = rounds + if clock_was_right { 0 } else { told.spare };
+                for (number, placed) in &told.calls {
+                    if *placed > calls {
+                        wrong.push(format!("{placed} calls to {number} for message {id}"));
+                    }
+                }
+                continue;
+            }
+            let was_told = told.taken > 0 || ["given-up", "refused"].contains(&&**outcome);
+            if !was_told {
+                wrong.push(format!("message {id} is {outcome}, and never arrived"));
+            }
+            if told.taken > 1 + told.spare {
+                wrong.push(format!(
+                    "message {id} arrived {} times, with {} reasons to repeat it",
+                    told.taken, told.spare
+                ));
+            }
+            self.summary.given_up += u64::from(told.taken == 0);
+        }
+        self.violations.append(&mut wrong);
+    }
+}
+
+const ENDINGS: [&str; 7] = [
+    "delivered",
+    "refused",
+    "given-up",
+    "tested",
+    "nobody-answered",
+    "acknowledged",
+    "canceled",
+];
+
+fn path_trouble(channel: &str) -> TroubleCode {
+    match channel {
+        "email" => TroubleCode::Mail,
+        "webhook" => TroubleCode::Webhook,
+        _ => TroubleCode::Phone,
+    }
+}
+
+fn put(image: &mut Image, handed: &Handed) {
+    if let Some(state) = &handed.state {
+        image.state = Some(state.clone());
+    }
+    for incident in &handed.incidents {
+        let data = serde_json::to_string(incident).expect("an incident can be written");
+        image.incidents.insert(incident.id.0, data);
+    }
+    for (id, waiting, body) in &handed.messages {
+        image.messages.insert(*id, (*waiting, body.clone()));
+    }
+}
+
+pub(crate) fn read_state(text: &str) -> SavedState {
+    serde_json::from_str(text).expect("the panel's state can be read")
+}
+
+/// The siren is to sound in this state.
+pub(crate) fn siren_sounds(state: &SavedState) -> bool {
+    matches!(state.alarm.panel, Panel::Triggered { siren: Some(_), .. })
+}

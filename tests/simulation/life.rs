@@ -1,0 +1,777 @@
+//! One life of the process: the program's parts, wired as `daemon::run` wires them, and one
+//! scheduler that takes their steps in an order that the seed decides.
+
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::task::Poll;
+use std::time::Duration;
+
+use asfaleia::actuators::{Buzzer, Exhaust, Outputs};
+use asfaleia::alarm::{Actor, Origin};
+use asfaleia::alarm::{
+    Alarm, BootTime, Command, Durable, Event, Pattern, PhotoId, Reading, SensorKind, SensorState,
+    Status,
+};
+use asfaleia::camera::PhotoShelf;
+use asfaleia::clock::{Clock, SharedClock, Stamp};
+use asfaleia::daemon::{
+    BrokerSlot, CameraSlot, ChangeSlot, Composer, Executor, Journal, restore, store_health,
+};
+use asfaleia::inbox::{Inbox, Letter};
+use asfaleia::outbox::{self, AddressBook, Channels, Outbox, Parts, Waiting};
+use asfaleia::panel::{Lines, Panel};
+use asfaleia::sensors::Errors;
+use asfaleia::store::{Disk, Found, Store, StoreHandle, StoreOptions, StoreWorker};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task::yield_now;
+use tokio::time::{sleep_until, timeout};
+
+use crate::clock::{PiClock, without_battery};
+use crate::disk::{Files, Image};
+use crate::house::{DEVICES, is_instant};
+use crate::ledger::siren_sounds;
+use crate::outside::{Camera, Faults};
+use crate::people::People;
+use crate::plan::{HEARTBEAT, Happening, SIGN_OF_LIFE};
+use crate::witness::{Witness, WitnessedJournal};
+use crate::world::World;
+
+/// What failed is tried again by the store's thread after this.
+const STORE_RETRIES: Duration = Duration::from_secs(5);
+/// Longer than any back-off and any ladder.
+const RESTS_FOR: Duration = Duration::from_secs(120);
+const CALM_AT_MOST: Duration = Duration::from_secs(6 * 3600);
+
+/// Sizes of what could grow, each calm morning.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Growth {
+    /// For each day: bytes of the panel's state, waiting rows, batches, planned happenings.
+    pub(crate) days: Vec<[usize; 3]>,
+    /// Resident memory in kB, for each day.
+    pub(crate) resident: Vec<usize>,
+}
+
+/// Runs until the process is killed (`false`) or everything is over (`true`).
+pub(crate) async fn live(world: &mut World) -> bool {
+    let clock = Arc::new(PiClock::new(
+        world.now,
+        world.switched_on,
+        world.clock_wrong,
+        world.boot,
+    ));
+    let mut life = Life::begin(world, clock);
+    let over = life.run().await;
+    life.end(over)
+}
+
+struct Life<'w> {
+    world: &'w mut World,
+    clock: Arc<PiClock>,
+    panel: Panel<Witness>,
+    letters: Receiver<Letter>,
+    inbox: Inbox,
+    outbox: Pin<Box<dyn Future<Output = ()>>>,
+    store: StoreWorker,
+    handle: StoreHandle,
+    journal: Journal,
+    died: Arc<Notify>,
+    fan: Arc<AtomicBool>,
+    status: watch::Receiver<Arc<Status>>,
+    waiting: watch::Receiver<Waiting>,
+    /// The commit that is under way ends then.
+    commit: Option<(Duration, Disk)>,
+    /// Batches that failed before, and when they are tried again.
+    failed: Option<(usize, Duration)>,
+    calm_since: Option<Duration>,
+    rests_since: Option<Duration>,
+    _to_outbox: mpsc::UnboundedSender<outbox::Command>,
+}
+
+impl<'w> Life<'w> {
+    /// As `daemon::run` begins.
+    fn begin(world: &'w mut World, clock: Arc<PiClock>) -> Life<'w> {
+        let shared: SharedClock = clock.clone();
+        let config = world.config.clone();
+        let directory = world.directory();
+        let opened = Store::open(&directory, shared.clone());
+        let image = Image::read(&directory).expect("a database that was opened can be read");
+        let torn = std::mem::take(&mut world.torn);
+        {
+            let things = &mut *world.outside.things();
+            let life = world.life;
+            (things.log).line(world.now, format_args!("---- process {life} starts"));
+            if life > 0 {
+                things.ledger.reopened(&image, world.died, torn);
+                let found = matches!(opened.found, Found::Restored(_));
+                if found != image.state.is_some() {
+                    let what = &opened.found;
+                    things
+                        .ledger
+                        .violation(format!("the store was found {what:?}"));
+                }
+            }
+        }
+
+        let now = Stamp::now(&*shared);
+        let (inbox, letters) = Inbox::new(shared.clone());
+        let saved_at = match &opened.found {
+            Found::Restored(saved) => Some(saved.saved_at.clone()),
+            Found::Fresh | Found::Unreadable { .. } => None,
+        };
+        let (restored, mut started) = restore(opened.found, &config, &now, Durable::default());
+        // From when the delays of the state count on.
+        let counts_from = (saved_at.filter(|saved| saved.boot_id != now.boot_id))
+            .map_or(now.boot, |saved| saved.boot);
+        let new_boot = started.new_boot;
+        let health = Box::new(store_health(&inbox));
+        let store = StoreWorker::new(opened.store, StoreOptions::default(), health);
+        let (proven, proven_now) = watch::channel(restored.proven);
+        let (journal, feed) =
+            Journal::new(store.handle(), opened.next.event, shared.clone(), proven);
+        tokio::spawn(feed);
+
+        let channels = Channels::from(&*config);
+        let mut outbox = Outbox::new(channels.clone(), world.rng.fork());
+        outbox.restore(restored.messages, &now);
+        started.waiting = outbox.waiting().count;
+        let (to_outbox, outbox_commands) = mpsc::unbounded_channel();
+        let (waiting, waiting_now) = watch::channel(outbox.waiting());
+        let died = Arc::new(Notify::new());
+        let people = People {
+            outside: world.outside.clone(),
+            clock: clock.clone(),
+            died: died.clone(),
+        };
+        let witnessed = WitnessedJournal {
+            journal: journal.clone(),
+            outside: world.outside.clone(),
+            clock: clock.clone(),
+        };
+        let parts = Parts {
+            paths: Arc::new(people),
+            store: Arc::new(witnessed),
+            inbox: inbox.clone(),
+            waiting,
+        };
+        let outbox = Box::pin(outbox::run(outbox, outbox_commands, parts));
+
+        let fan = Arc::new(AtomicBool::new(false));
+        let alarm = Alarm::new(config.policy(), restored.state.alarm, now.boot);
+        let book = AddressBook::new(
+            channels,
+            restored.state.threads,
+            opened.next.message,
+            world.rng.fork(),
+        );
+        let (status, status_now) = watch::channel(Arc::new(alarm.status()));
+        let (last_photo, _) = watch::channel(None);
+        let composer = Composer {
+            status: status_now.clone(),
+            waiting: waiting_now.clone(),
+            proven: proven_now,
+            errors: Errors::default(),
+            clock: shared.clone(),
+        };
+        let (shown, _) = composer.show();
+        let hands = Executor {
+            journal: journal.clone(),
+            outbox: to_outbox.clone(),
+            camera: CameraSlot::default(),
+            broker: BrokerSlot::default(),
+            shelf: PhotoShelf::new(directory.join("photos")),
+            status,
+            shown,
+            last_photo,
+            changes: ChangeSlot::default(),
+            runtime: tokio::runtime::Handle::current(),
+        };
+        let witness = Witness {
+            hands,
+            outside: world.outside.clone(),
+            clock: clock.clone(),
+        };
+        let panel = Panel::new(alarm, lines(&fan), book, shared, witness);
+        let mut life = Life {
+            handle: store.handle(),
+            world,
+            clock,
+            panel,
+            letters,
+            inbox,
+            outbox,
+            store,
+            journal,
+            died,
+            fan,
+            status: status_now,
+            waiting: waiting_now,
+            commit: None,
+            failed: None,
+            calm_since: None,
+            rests_since: None,
+            _to_outbox: to_outbox,
+        };
+        life.first_turn(Event::Started(started), new_boot, counts_from);
+        life
+    }
+
+    /// The panel is what it was before anything else happens.
+    fn first_turn(&mut self, started: Event, new_boot: bool, counts_from: BootTime) {
+        let state = self.world.outside.things().ledger.state();
+        let reported = (state.iter())
+            .flat_map(|state| &state.alarm.gas.sensors)
+            .filter_map(|name| DEVICES.iter().find(|it| it.name == name.as_str()))
+            .map(|device| device.name)
+            .collect::<BTreeSet<_>>();
+        let off_at = state
+            .as_ref()
+            .and_then(|state| state.alarm.gas.fan.as_ref()?.off_at);
+        let off_in = off_at.map(|off_at| counts_from.until(off_at));
+        self.world.gas.restarts(reported, off_in, self.clock.now());
+        let at = self.clock.boot();
+        self.turn(Letter {
+            event: started,
+            at,
+            reply: None,
+        });
+        if let Some(state) = state {
+            let status = self.status.borrow().clone();
+            let things = &mut *self.world.outside.things();
+            let alarm = &state.alarm;
+            // In another boot a delay keeps what was left of it.
+            let over = !new_boot && alarm.panel.until().is_some_and(|until| until <= at);
+            let forgotten = ([&alarm.intrusion, &alarm.gas.open].into_iter().flatten())
+                .map(|open| open.incident.id)
+                .any(|id| {
+                    let goes_on = status.incidents.iter().any(|incident| incident.id == id);
+                    !goes_on && !things.ledger.has_ended(id)
+                });
+            let sounds = matches!(status.buzzer_pattern, Some(Pattern::Alarm | Pattern::Gas));
+            let found = if status.mode != alarm.panel.mode() {
+                Some("the mode is another one")
+            } else if alarm.gas.fan.is_some() && !self.fan.load(Ordering::Relaxed) {
+                Some("the fan does not run")
+            } else if forgotten {
+                Some("an incident is forgotten")
+            } else if siren_sounds(&state) && !over && !sounds {
+                Some("the siren is silent")
+            } else {
+                None
+            };
+            if let Some(what) = found.filter(|_| !things.dead) {
+                let is = status.state;
+                things
+                    .ledger
+                    .violation(format!("after a restart {what}; the panel is {is}"));
+            }
+        }
+        let now = self.clock.now();
+        for device in 0..DEVICES.len() {
+            let after = Duration::from_millis(self.world.rng.u64(..3_000));
+            let found = Happening::Found(device, self.world.life);
+            self.world.plan.add(now + after, found);
+        }
+        // Time comes over the network, sooner or later.
+        if self.world.clock_wrong != 0 {
+            let after = Duration::from_secs(self.world.rng.u64(1..40));
+            self.world.plan.add(now + after, Happening::ClockWrong(0));
+        }
+    }
+
+    async fn run(&mut self) -> bool {
+        loop {
+            if self.is_dead() {
+                return false;
+            }
+            if self.step().await {
+                if self.is_over() {
+                    return true;
+                }
+                continue;
+            }
+            self.world.outside.things().ledger.at_rest();
+            let next = [
+                self.panel.deadline().map(|at| self.clock.true_time(at)),
+                self.commit.map(|(at, _)| at),
+                self.failed
+                    .map(|(_, at)| at)
+                    .filter(|_| self.commit.is_none()),
+                self.world.plan.due(),
+            ];
+            let next = next.into_iter().flatten().min();
+            let next = next.unwrap_or(self.clock.now() + Duration::from_secs(60));
+            let letter = {
+                let mut sleep = pin!(sleep_until(self.clock.instant(next)));
+                let mut died = pin!(self.died.notified());
+                poll_fn(|cx| {
+                    let waits = self.handle.waiting();
+                    assert!(
+                        self.outbox.as_mut().poll(cx).is_pending(),
+                        "the outbox ended"
+                    );
+                    if let Ok(letter) = self.letters.try_recv() {
+                        return Poll::Ready(Some(letter));
+                    }
+                    let written = self.handle.waiting() != waits;
+                    let wakes = died.as_mut().poll(cx).is_ready()
+                        || sleep.as_mut().poll(cx).is_ready()
+                        || written;
+                    if wakes {
+                        Poll::Ready(None)
+                    } else {
+                        Poll::Pending
+                    }
+                })
+                .await
+            };
+            if let Some(letter) = letter {
+                self.turn(letter);
+            }
+        }
+    }
+
+    /// One step of one part, if any is due.
+    async fn step(&mut self) -> bool {
+        // Whose turn it is first is chance; nobody starves, as all that is due comes in time.
+        let mut order = [0, 1, 2, 3];
+        self.world.rng.shuffle(&mut order);
+        self.plan_commit();
+        let now = self.clock.now();
+        for part in order {
+            match part {
+                0 => {
+                    if let Ok(letter) = self.letters.try_recv() {
+                        self.turn(letter);
+                        return true;
+                    }
+                }
+                1 => {
+                    let due = self.panel.deadline();
+                    if due.is_some_and(|due| due <= self.clock.boot()) {
+                        if self.alive() {
+                            self.world.outside.things().ledger.owner_disarms = false;
+                            self.panel.tick();
+                            self.after_a_turn();
+                        }
+                        return true;
+                    }
+                }
+                2 => {
+                    if self.commit.is_some_and(|(at, _)| at <= now) {
+                        self.commit();
+                        return true;
+                    }
+                }
+                _ => {
+                    if let Some(what) = self.world.plan.take(now) {
+                        self.happens(what);
+                        return true;
+                    }
+                }
+            }
+            if self.world.rng.u32(..8) == 0 {
+                // The other tasks get a turn in between.
+                let _ = timeout(Duration::ZERO, self.outbox.as_mut()).await;
+                yield_now().await;
+            }
+        }
+        false
+    }
+
+    fn alive(&self) -> bool {
+        self.world.outside.things().step()
+    }
+
+    fn is_dead(&self) -> bool {
+        self.world.outside.things().dead
+    }
+
+    // ---- the panel --------------------------------------------------------------------------
+
+    fn turn(&mut self, letter: Letter) {
+        if !self.alive() {
+            return;
+        }
+        self.world.outside.things().ledger.owner_disarms = matches!(
+            letter.event,
+            Event::Command {
+                command: Command::Disarm,
+                ..
+            }
+        );
+        let read = match &letter.event {
+            Event::Reading(reading) => Some(reading.clone()),
+            _ => None,
+        };
+        let before = self.status.borrow().clone();
+        self.panel.turn(letter);
+        if self.is_dead() {
+            return;
+        }
+        if let Some(reading) = read {
+            self.after_a_reading(&reading, &before);
+        }
+        self.after_a_turn();
+    }
+
+    fn after_a_reading(&mut self, reading: &Reading, before: &Status) {
+        let name = reading.sensor.as_str();
+        let index = DEVICES.iter().position(|device| device.name == name);
+        let index = index.expect("all sensors are the house's");
+        let device = &DEVICES[index];
+        if device.kind == SensorKind::Gas {
+            let now = self.clock.now();
+            self.world.gas.says(device.name, reading.active, now);
+        }
+        // What is still open after a restart is an alarm.
+        let armed = matches!(before.state, "armed_away" | "armed_home" | "armed_night");
+        let Some(mode) = before
+            .mode
+            .filter(|_| armed && reading.active && reading.found)
+        else {
+            return;
+        };
+        let things = &mut *self.world.outside.things();
+        let counts = is_instant(index, mode)
+            && things.ledger.latest_state().is_none_or(|state| {
+                let marks = state.alarm.marks.get(&reading.sensor);
+                marks.is_none_or(|marks| !marks.spent && marks.inhibited.is_none())
+            });
+        let known = (before.sensors.iter())
+            .any(|sensor| sensor.name == reading.sensor && sensor.state == SensorState::Active);
+        let now = self.status.borrow().state;
+        if counts && !known && now != "triggered" {
+            (things.ledger).violation(format!("{name} was found active, and the panel is {now}"));
+        }
+    }
+
+    fn after_a_turn(&mut self) {
+        if self.is_dead() {
+            return;
+        }
+        let now = self.clock.now();
+        let status = self.status.borrow().clone();
+        for sensor in &status.sensors {
+            let device = DEVICES.iter().find(|it| it.name == sensor.name.as_str());
+            if let Some(device) = device
+                && sensor.state == SensorState::Silent
+            {
+                self.world.gas.silent(device.name);
+            }
+        }
+        let gas: Vec<&str> = (DEVICES.iter())
+            .filter(|device| device.kind == SensorKind::Gas)
+            .map(|device| device.name)
+            .collect();
+        let on = self.fan.load(Ordering::Relaxed);
+        let wrong = self.world.gas.check(on, now, &gas);
+        let wanted = {
+            let things = &mut *self.world.outside.things();
+            if let Some(what) = wrong {
+                things.ledger.violation(what);
+            }
+            std::mem::take(&mut things.photos_wanted)
+        };
+        for (incident, count) in wanted {
+            let camera = self.world.outside.things().faults.camera;
+            for n in 0..count {
+                let (after, taken) = match camera {
+                    Camera::Fine => (50 + 1_000 * u64::from(n), true),
+                    Camera::Fails => (4_000, false),
+                    Camera::Silent => continue,
+                };
+                let photo = Happening::Photo(incident, taken, self.world.life);
+                self.world
+                    .plan
+                    .add(now + Duration::from_millis(after), photo);
+            }
+        }
+    }
+
+    // ---- the card ---------------------------------------------------------------------------
+
+    /// A commit begins when something waits, and ends when the card likes.
+    fn plan_commit(&mut self) {
+        let waiting = self.handle.waiting();
+        if self.commit.is_some() || waiting == 0 {
+            return;
+        }
+        let now = self.clock.now();
+        if let Some((count, again)) = self.failed
+            && waiting <= count
+            && now < again
+        {
+            return;
+        }
+        let things = &mut *self.world.outside.things();
+        let (takes, disk) = things.faults.commit(&mut things.rng);
+        self.commit = Some((now + takes, disk));
+    }
+
+    fn commit(&mut self) {
+        let Some((_, disk)) = self.commit.take() else {
+            return;
+        };
+        if !self.alive() {
+            return;
+        }
+        self.store.turn(disk);
+        let failed = self.handle.waiting() > 0;
+        self.failed = failed.then(|| (self.handle.waiting(), self.clock.now() + STORE_RETRIES));
+        let things = &mut *self.world.outside.things();
+        if failed {
+            things.ledger.card_failed(matches!(disk, Disk::Denies(_)));
+        } else {
+            things.ledger.card_took_all();
+        }
+        if failed != (disk != Disk::Real) {
+            things
+                .ledger
+                .violation("the store failed of its own accord");
+        }
+        things
+            .log
+            .line(self.clock.now(), format_args!("commit: {disk:?}"));
+    }
+
+    // ---- the world --------------------------------------------------------------------------
+
+    fn note(&self, what: impl std::fmt::Display) {
+        self.world.outside.things().log.line(self.clock.now(), what);
+    }
+
+    fn happens(&mut self, what: Happening) {
+        let calm = self.world.calm;
+        let now = self.clock.now();
+        let life = self.world.life;
+        match what {
+            Happening::Heartbeat(_) | Happening::SignOfLife | Happening::Photo(..) => {}
+            ref other => self.note(format_args!("* {other:?}")),
+        }
+        match what {
+            Happening::Level(..) | Happening::Dies(..) | Happening::Kill(..) if calm => {}
+            Happening::Level(device, active) => {
+                self.world.sensors[device].active = active;
+                self.reports(device, false);
+            }
+            Happening::Dies(device, noticed) => {
+                let dead = &mut self.world.sensors[device].dead;
+                if !std::mem::replace(dead, true) && noticed {
+                    let sensor = DEVICES[device].name.into();
+                    self.inbox.send(Event::Lost { sensor });
+                }
+            }
+            Happening::Revives(device) => {
+                self.world.sensors[device].dead = false;
+                self.reports(device, true);
+            }
+            Happening::Heartbeat(device) => {
+                self.reports(device, false);
+                self.world
+                    .plan
+                    .add(now + HEARTBEAT, Happening::Heartbeat(device));
+            }
+            Happening::Found(device, of) if of == life => self.reports(device, true),
+            Happening::Found(..) => {}
+            Happening::Owner(command) => self.owner(command),
+            Happening::Faults(faults) => {
+                let faults = if calm { Faults::default() } else { faults };
+                self.world.outside.things().faults = faults;
+            }
+            Happening::ClockWrong(millis) => {
+                let millis = if calm { 0 } else { millis };
+                self.world.clock_was_right &= millis == 0;
+                self.world.clock_wrong = millis;
+                self.clock.set_wrong_by(millis);
+            }
+            Happening::Kill(steps, reboots) => {
+                self.world.reboots = reboots;
+                self.world.outside.things().kill_in = Some(steps);
+            }
+            Happening::Photo(incident, true, of) if of == life => {
+                let photo = PhotoId(self.world.next_photo);
+                self.world.next_photo += 1;
+                self.inbox.send(Event::PhotoTaken { incident, photo });
+            }
+            Happening::Photo(incident, false, of) if of == life => {
+                let why = "the camera gave no picture".to_owned();
+                self.inbox.send(Event::PhotoFailed { incident, why });
+            }
+            Happening::Photo(..) => {}
+            Happening::SignOfLife => {
+                drop(self.journal.sign_of_life());
+                self.world
+                    .plan
+                    .add(now + SIGN_OF_LIFE, Happening::SignOfLife);
+                self.measure(now);
+            }
+            Happening::Calm => self.calms_down(now),
+        }
+    }
+
+    /// The sensor says what it sees, if it can.
+    fn reports(&mut self, device: usize, found: bool) {
+        let sensor = self.world.sensors[device];
+        if !sensor.dead {
+            self.inbox.send(Event::Reading(Reading {
+                found,
+                ..Reading::seen(DEVICES[device].name, sensor.active)
+            }));
+        }
+    }
+
+    fn owner(&mut self, command: Command) {
+        let (reply, answer) = oneshot::channel();
+        let (clock, outside) = (self.clock.clone(), self.world.outside.clone());
+        let asked = clock.now();
+        let before = outside.things().ledger.mark();
+        self.turn(Letter {
+            event: Event::Command {
+                command,
+                by: Actor::owner(Origin::Socket),
+            },
+            at: self.clock.boot(),
+            reply: Some(reply),
+        });
+        // A command that changed nothing waits for nothing.
+        let mark = Some(outside.things().ledger.mark()).filter(|mark| *mark > before);
+        tokio::spawn(async move {
+            if let Ok(answer) = answer.await {
+                let now = clock.now();
+                let things = &mut *outside.things();
+                things
+                    .ledger
+                    .answered(mark.unwrap_or(0), now.saturating_sub(asked));
+                things.log.line(now, format_args!("answer: {answer:?}"));
+            }
+        });
+    }
+
+    fn calms_down(&mut self, now: Duration) {
+        self.world.calm = true;
+        self.calm_since = Some(now);
+        {
+            let things = &mut *self.world.outside.things();
+            things.faults = Faults::default();
+            things.kill_in = None;
+        }
+        self.world.clock_wrong = 0;
+        self.clock.set_wrong_by(0);
+        for device in 0..DEVICES.len() {
+            self.world.sensors[device] = crate::world::Sensor::default();
+            self.reports(device, false);
+        }
+        self.world.plan.add(
+            now + Duration::from_secs(1),
+            Happening::Owner(Command::Acknowledge),
+        );
+    }
+
+    /// Nothing goes on any more, or too long.
+    fn is_over(&mut self) -> bool {
+        let Some(since) = self.calm_since else {
+            return false;
+        };
+        let now = self.clock.now();
+        let status = self.status.borrow();
+        let rests = self.waiting.borrow().count == 0
+            && self.handle.waiting() == 0
+            && status.incidents.is_empty()
+            && !self.fan.load(Ordering::Relaxed);
+        // What was handed over in this moment has not reached the outbox yet.
+        self.rests_since = self.rests_since.or(Some(now)).filter(|_| rests);
+        let rests = self
+            .rests_since
+            .is_some_and(|since| now > since + RESTS_FOR);
+        if !rests && now > since + CALM_AT_MOST {
+            let waiting = self.waiting.borrow().count;
+            self.world.outside.things().ledger.violation(format!(
+                "hours later {waiting} messages wait, {} incidents go on",
+                status.incidents.len()
+            ));
+            return true;
+        }
+        rests
+    }
+
+    fn measure(&mut self, now: Duration) {
+        let Some(growth) = &mut self.world.growth else {
+            return;
+        };
+        if now.as_secs() / 86_400 < growth.days.len() as u64 {
+            return;
+        }
+        let state = self.world.outside.things().ledger.latest_state();
+        let state = state.map_or(0, |state| {
+            serde_json::to_string(&state).map_or(0, |it| it.len())
+        });
+        let waiting = self.waiting.borrow().count as usize;
+        growth.days.push([state, waiting, self.handle.waiting()]);
+        growth.resident.push(resident());
+    }
+
+    // ---- the end ----------------------------------------------------------------------------
+
+    fn end(mut self, over: bool) -> bool {
+        let now = self.clock.now();
+        let rng = &mut self.world.rng;
+        let before = (!over && self.handle.waiting() > 0 && rng.bool())
+            .then(|| Files::read(&self.world.directory()));
+        if before.is_some() {
+            self.store.turn(Disk::Real);
+        }
+        {
+            let things = &mut *self.world.outside.things();
+            things.kill_in = None;
+            things.dead = false;
+            if !over {
+                things.ledger.killed();
+            }
+            things.ledger.summary.torn += u64::from(before.is_some());
+            things
+                .log
+                .line(now, format_args!("---- killed, torn: {}", before.is_some()));
+        }
+        self.world.torn = before.is_some();
+        self.world.leaves(before);
+        self.world.died = now;
+        let rng = &mut self.world.rng;
+        self.world.now = now
+            + if std::mem::take(&mut self.world.reboots) {
+                let away = Duration::from_secs(rng.u64(20..7_200));
+                self.world.boot += 1;
+                self.world.switched_on = now + away;
+                self.world.clock_was_right = false;
+                self.world.clock_wrong = without_battery(self.world.switched_on);
+                away + Duration::from_secs(rng.u64(8..20))
+            } else {
+                Duration::from_millis(rng.u64(100..10_000))
+            };
+        over
+    }
+}
+
+fn lines(fan: &Arc<AtomicBool>) -> Lines {
+    let outputs = Arc::new(Outputs::default());
+    let wire = fan.clone();
+    let relay = Box::new(move |on| {
+        wire.store(on, Ordering::Relaxed);
+        Ok(())
+    });
+    Lines {
+        buzzer: Some(Buzzer::new(Box::new(|_| Ok(())), outputs.clone())),
+        exhaust: Some(Exhaust::new(relay, outputs)),
+    }
+}
+
+/// Resident memory of this process in kB; 0 where nobody tells.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.and_then(|number| number.parse().ok()).unwrap_or(0)
+}
