@@ -1,6 +1,6 @@
 """The nine points of real wires, each a line. Ends with 1 if one of them fails.
 
-Usage: checks.py IMAGE PACKAGE [--quick | --full] [--only N,N] [--seed N]
+Usage: checks.py IMAGE PACKAGE [ARM64_IMAGE] [--full] [--only N,N] [--seed N]
 """
 
 import argparse
@@ -12,16 +12,18 @@ import time
 import traceback
 
 import alarms
+import arm64
 import package
 import power
 from guest import Failed
-from house import House
+from house import Installed
 
 
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("image")
     arguments.add_argument("package")
+    arguments.add_argument("arm64", nargs="?")
     arguments.add_argument("--full", action="store_true")
     arguments.add_argument("--only", default="")
     arguments.add_argument("--seed", type=int, default=int(time.time()))
@@ -34,6 +36,7 @@ def main():
         (5, "a broken camera", alarms.camera_fails),
         (6, "power cuts", lambda house: power.cuts(house, given.full, given.seed)),
         (7, "killed and frozen", power.killed_and_frozen),
+        (8, "arm64", lambda house: arm64.without_package(given.arm64)),
         (9, "upgraded and purged", package.upgraded_and_purged),
     ]
     if not given.full:
@@ -45,7 +48,7 @@ def main():
     folder = tempfile.mkdtemp(prefix="asfaleia-hardware-")
     failed = []
     print(f"seed {given.seed}", flush=True)
-    house = House(folder, given.image, given.package, given.seed)
+    house = Installed(folder, given.image, given.package, given.seed)
     try:
         print(f"the guest booted in {house.boot():.0f} s", flush=True)
         for number, name, check in points:

@@ -206,25 +206,36 @@ class Machine:
 
 
 def amd64(folder, image, payload):
-    """A PC with Debian, systemd, our disk, network, and a USB serial adapter for the NodeMCU that
-    is plugged in while the host's end of it is connected."""
-    port = "virtserialport,chardev="
+    """A PC with Debian and systemd, and our disk."""
     return Machine(folder, [
-        "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-M", "q35",
-        "-smp", "2", "-m", "1024", "-nodefaults", "-no-reboot", "-display", "none",
-        "-kernel", os.path.join(image, "vmlinuz"), "-initrd", os.path.join(image, "initrd.img"),
+        "qemu-system-x86_64", "-cpu", "max", "-M", "q35",
         "-append", "console=ttyS0 root=/dev/vda rw quiet systemd.show_status=0 panic=-1",
-        "-serial", "stdio",
         "-drive", f"file=nbd+unix:///?socket={folder}/disk,if=virtio,format=raw,cache=writeback",
         "-drive", f"file={payload},if=virtio,format=raw,readonly=on",
-        "-netdev", "user,id=host", "-device", "virtio-net-pci,netdev=host,id=net",
-        "-device", "virtio-serial",
-        *chardev(folder, "agent"), "-device", port + "agent,name=agent",
-        *chardev(folder, "edges"), "-device", port + "edges,name=edges",
-        *chardev(folder, "qmp"), "-mon", "chardev=qmp,mode=control",
-        "-device", "qemu-xhci", *chardev(folder, "node"), "-device", "usb-serial,chardev=node",
-    ])
+        *common(folder, image)])
 
 
-def chardev(folder, name):
-    return "-chardev", f"socket,id={name},path={folder}/{name},server=on,wait=off"
+def arm64(folder, image):
+    """A machine with a Pi 3's processor, that runs from memory."""
+    return Machine(folder, [
+        "qemu-system-aarch64", "-cpu", "cortex-a53", "-M", "virt,gic-version=3",
+        "-append", "console=ttyAMA0 rdinit=/init quiet panic=-1",
+        *common(folder, image)])
+
+
+def common(folder, image):
+    """Network to the host's loopback, the agent's ports, and a USB serial adapter for the NodeMCU
+    that is plugged in while the host's end of it is connected."""
+    def socket_of(name):
+        return "-chardev", f"socket,id={name},path={folder}/{name},server=on,wait=off"
+    return [
+        "-accel", "tcg,thread=multi", "-smp", "2", "-m", "1024",
+        "-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio",
+        "-kernel", os.path.join(image, "vmlinuz"), "-initrd", os.path.join(image, "initrd.img"),
+        "-netdev", "user,id=host", "-device", "virtio-net-pci,netdev=host,id=net,romfile=",
+        "-device", "virtio-serial-pci",
+        *socket_of("agent"), "-device", "virtserialport,chardev=agent,name=agent",
+        *socket_of("edges"), "-device", "virtserialport,chardev=edges,name=edges",
+        *socket_of("qmp"), "-mon", "chardev=qmp,mode=control",
+        "-device", "qemu-xhci", *socket_of("node"), "-device", "usb-serial,chardev=node",
+    ]

@@ -11,9 +11,18 @@ import threading
 import time
 
 from guest import (
-    BEAM, BUZZER, DOOR, EXHAUST, LEFT, PIR, RIGHT, Failed, Process, amd64, connect, until)
+    BEAM, BUZZER, DOOR, EXHAUST, LEFT, PIR, RIGHT, Failed, Process, amd64, arm64,
+    connect, until)
 from package import next_version
 
+# What the owner puts beside the configuration.
+SECRETS = """
+    mkdir -p /etc/asfaleia/secrets
+    echo s3cret >/etc/asfaleia/secrets/smtp-password
+    echo t0ken >/etc/asfaleia/secrets/twilio-token
+    chmod 700 /etc/asfaleia/secrets
+    chmod 600 /etc/asfaleia/secrets/*
+"""
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -114,19 +123,14 @@ def crc16(data):
 
 
 class House:
-    def __init__(self, folder, image, package, seed):
+    """The peers, and what a check does with the service. What it runs on comes from below."""
+
+    def __init__(self, folder):
         self.folder = folder
         certificates(folder)
         self.mail = Peer("mail_server.py", folder, ["me@example.org", "s3cret"])
         account = ["ACxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "t0ken"]
         self.telephone = Peer("telephone_service.py", folder, account)
-        payload = pack(folder, package, self.configuration())
-        self.disk = Process(
-            ["/usr/bin/python3", "-u", f"{HERE}/disk.py", f"{image}/disk.img", f"{folder}/disk",
-             str(seed)], f"{folder}/disk.log")
-        self.disk.until_said("ready")
-        self.machine = amd64(folder, image, payload)
-        self.node = Node(self.machine)
 
     def configuration(self):
         with open(f"{HERE}/house.toml") as file:
@@ -136,7 +140,6 @@ class House:
 
     def close(self):
         self.machine.switch_off()
-        self.disk.kill()
         for peer in (self.mail, self.telephone):
             peer.child.kill()
             peer.child.wait()
@@ -194,7 +197,7 @@ class House:
         machine.pull(True, BEAM)
         self.node.plug()
         self.node.say(False)
-        machine.sh("systemctl start asfaleia")
+        self.start()
         self.until_status("an answer", lambda it: True)
         self.run("ack")
         self.run("disarm")
@@ -214,12 +217,58 @@ class House:
     def evidence(self):
         """What the service said, for whoever has to find out why."""
         try:
-            return self.machine.sh(
-                "journalctl -u asfaleia -b --no-pager -o short-precise | tail -n 60; "
-                "systemctl status asfaleia --no-pager | head -n 12; asfaleia status; "
-                "asfaleia events -n 40", 30, True)
+            return self.machine.sh(f"{self.LOG}; asfaleia status; asfaleia events -n 40", 30, True)
         except (Failed, OSError) as error:
             return f"(the guest says nothing: {error})"
+
+
+class Installed(House):
+    """Debian with systemd, and the package to be installed on a second disk."""
+
+    LOG = ("journalctl -u asfaleia -b --no-pager -o short-precise | tail -n 60; "
+           "systemctl status asfaleia --no-pager | head -n 12")
+
+    def __init__(self, folder, image, package, seed):
+        super().__init__(folder)
+        payload = pack(folder, package, self.configuration())
+        self.disk = Process(
+            ["/usr/bin/python3", "-u", f"{HERE}/disk.py", f"{image}/disk.img", f"{folder}/disk",
+             str(seed)], f"{folder}/disk.log")
+        self.disk.until_said("ready")
+        self.machine = amd64(folder, image, payload)
+        self.node = Node(self.machine)
+
+    def start(self):
+        self.machine.sh("systemctl start asfaleia")
+
+    def close(self):
+        super().close()
+        self.disk.kill()
+
+
+class Bare(House):
+    """The arm64 binary without package and systemd, on a machine that runs from memory."""
+
+    LOG = "tail -n 60 /run/asfaleia.log"
+
+    def __init__(self, folder, image):
+        super().__init__(folder)
+        self.machine = arm64(folder, image)
+        self.node = Node(self.machine)
+
+    def start(self):
+        self.machine.sh("asfaleia status >/dev/null 2>&1 || "
+                        "setsid asfaleia run >>/run/asfaleia.log 2>&1 </dev/null &")
+
+    def set_up(self):
+        with open(f"{self.folder}/ca.pem") as file:
+            authority = file.read()
+        self.machine.sh(f"""
+            mkdir -p /etc/asfaleia /run/asfaleia /var/lib/asfaleia
+            cat >/etc/asfaleia/asfaleia.toml <<'E'\n{self.configuration()}\nE
+            cat >/etc/asfaleia/ca.pem <<'E'\n{authority}\nE
+            cp /etc/asfaleia/ca.pem /etc/ssl/certs/ca-certificates.crt
+            {SECRETS}""")
 
 
 def photo(mail, number=0):

@@ -9,8 +9,10 @@
  * LINE is the folder of a line in sysfs. Times are CLOCK_BOOTTIME, the clock that asfaleia runs on.
  * A compiled program, because a shell that polls takes a whole emulated processor. */
 
+#define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/videodev2.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,6 +80,11 @@ static int pulse(int pulses, int on, int off, int count, char **folders)
     int files[LINES];
     for (int i = 0; i < count; i++)
         files[i] = open_line(folders[i], "pull", O_WRONLY);
+    /* On one processor: the kernel's debounce timer runs where the edge was made. */
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(1, &one);
+    sched_setaffinity(0, sizeof one, &one);
     for (int n = 0; n < pulses; n++) {
         for (int up = 1; up >= 0; up--) {
             const char *pull = up ? "pull-up" : "pull-down";
