@@ -188,9 +188,14 @@ fn rhythm(pattern: Pattern, hurry: bool) -> Rhythm {
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
     use std::sync::Mutex;
 
+    use embedded_hal_mock::eh1::MockError;
+    use embedded_hal_mock::eh1::digital::{Mock, State, Transaction};
+
     use super::*;
+    use crate::actuators::switch;
 
     struct Bench {
         buzzer: Buzzer,
@@ -378,17 +383,16 @@ mod tests {
 
     #[test]
     fn a_line_that_fails_is_told_and_tried_again_at_the_next_edge() {
-        let mut works = [false, true].into_iter();
-        let mut buzzer = Buzzer::new(
-            Box::new(move |_| match works.next() {
-                Some(false) => Err("line 17 is gone".into()),
-                Some(true) | None => Ok(()),
-            }),
-            Arc::default(),
-        );
+        let gone = MockError::Io(ErrorKind::NotConnected);
+        let mut pin = Mock::new(&[
+            Transaction::set(State::High).with_error(gone.clone()),
+            Transaction::set(State::Low),
+        ]);
+        let mut buzzer = Buzzer::new(switch(pin.clone()), Arc::default());
         buzzer.sound(Some(Pattern::Gas), None, BootTime::ZERO);
-        assert_eq!(buzzer.fault(), Some("line 17 is gone"));
+        assert_eq!(buzzer.fault(), Some(&*gone.to_string()));
         buzzer.poll(BootTime::from_secs(1));
         assert_eq!(buzzer.fault(), None);
+        pin.done();
     }
 }

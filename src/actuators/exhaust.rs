@@ -32,25 +32,30 @@ impl Exhaust {
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+
+    use embedded_hal_mock::eh1::MockError;
+    use embedded_hal_mock::eh1::digital::{Mock, State, Transaction};
+
     use super::*;
+    use crate::actuators::switch;
 
     #[test]
     fn the_record_follows_the_line_and_not_the_wish() {
         let outputs = Arc::new(Outputs::default());
-        let mut works = false;
-        let mut exhaust = Exhaust::new(
-            Box::new(move |_| {
-                works = !works;
-                works.then_some(()).ok_or_else(|| "line 4 is gone".into())
-            }),
-            outputs.clone(),
-        );
+        let gone = MockError::Io(ErrorKind::NotConnected);
+        let mut relay = Mock::new(&[
+            Transaction::set(State::High),
+            Transaction::set(State::Low).with_error(gone.clone()),
+            Transaction::set(State::High),
+        ]);
+        let mut exhaust = Exhaust::new(switch(relay.clone()), outputs.clone());
         exhaust.set(true).unwrap();
         let (active, since) = outputs.exhaust.read();
         assert!(active && since > 0);
         assert_eq!(
             exhaust.set(false).unwrap_err(),
-            "switching the exhaust fan off: line 4 is gone"
+            format!("switching the exhaust fan off: {gone}")
         );
         assert_eq!(outputs.exhaust.read(), (true, since));
         exhaust.set(true).unwrap();
@@ -59,5 +64,6 @@ mod tests {
             (true, since),
             "no change, no new time"
         );
+        relay.done();
     }
 }

@@ -13,7 +13,7 @@ use crate::alarm::Durable;
 use crate::clock::SystemClock;
 use crate::config::{self, GpioBackend, Source};
 use crate::daemon::{self, Devices, Plan};
-use crate::gpio::KeptLines;
+use crate::gpio::{GpioError, KeptLines};
 use crate::simulator::SimulatedDevices;
 use crate::store::StoreOptions;
 use crate::supervisor::systemd;
@@ -33,8 +33,11 @@ pub(super) fn run(places: &Places, args: RunArgs) -> Result {
     let kept_lines = KeptLines::from_systemd();
     let clock = SystemClock::shared();
     let file = places.config();
-    let chosen =
-        daemon::choose(&file, &clock).map_err(|rejected| Failed::new(Exit::Config, rejected))?;
+    let chosen = daemon::choose(&file, &clock).map_err(|rejected| {
+        let waits = "nothing is watched until it passes `asfaleia check`; \
+                     the installed service starts by itself when the file is saved";
+        Failed::new(Exit::Config, format!("{rejected}; {waits}"))
+    })?;
     let not_built = config::not_built_yet(&chosen.loaded.config);
     if !not_built.is_empty() {
         return Err(Failed::new(
@@ -87,7 +90,14 @@ pub(super) fn run(places: &Places, args: RunArgs) -> Result {
             systemd::ready("watching");
         })
         .await
-        .map_err(|error| Failed::new(Exit::Software, format!("{error:#}")))
+        .map_err(|error| {
+            // Another try with this file would end in the same way.
+            let exit = match error.downcast_ref() {
+                Some(GpioError::NotHere(_)) => Exit::Config,
+                Some(_) | None => Exit::Software,
+            };
+            Failed::new(exit, format!("{error:#}"))
+        })
     });
     service::shut_down(runtime);
     ended

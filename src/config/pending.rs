@@ -1,6 +1,6 @@
 //! What can be written in a configuration already and is not built yet.
 
-use super::{Config, FaceInput, FingerInput, GpioBackend, Source};
+use super::{Config, FaceInput, FingerInput, Source};
 
 /// Parts of this configuration that are not built yet, a sentence each. `check` warns of them,
 /// `run` must refuse them.
@@ -14,12 +14,6 @@ pub fn not_built_yet(config: &Config) -> Vec<String> {
 /// The same, with the keys that ask for them.
 pub(super) fn parts(config: &Config) -> Vec<(&'static [&'static str], String)> {
     let mut parts: Vec<(&'static [&'static str], String)> = Vec::new();
-    if config.gpio.backend == GpioBackend::Rppal && config.has_wires() {
-        parts.push((
-            &["gpio", "backend"],
-            "backend = \"rppal\" is not built yet; \"gpiochip\" is".to_owned(),
-        ));
-    }
     if config.access.is_some() {
         parts.push((
             &["access"],

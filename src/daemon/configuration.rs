@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::clock::SharedClock;
 use crate::config::{self, Depth, Loaded, Rejected};
-use crate::store::{Found, Opened, Store};
+use crate::store::{Opened, Store};
 
 /// A configuration and the store it names.
 pub struct Chosen {
@@ -35,12 +35,8 @@ pub fn choose(file: &Path, clock: &SharedClock) -> Result<Chosen, Rejected> {
         return Err(rejected);
     }
     let opened = Store::open(&directory, clock.clone());
-    let last_good = match &opened.found {
-        Found::Restored(saved) => saved.config.as_deref(),
-        Found::Fresh | Found::Unreadable { .. } => None,
-    };
     // A secret file that is gone or open to others must not take the rest down with it.
-    let loaded = last_good.and_then(|text| {
+    let loaded = opened.config.as_deref().and_then(|text| {
         const NAME: &str = "the last good configuration";
         config::parse(text, NAME, Depth::Full)
             .or_else(|_| config::parse(text, NAME, Depth::Shape))

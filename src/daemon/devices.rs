@@ -6,7 +6,7 @@ use anyhow::Context;
 use tracing::error;
 
 use super::health::raised;
-use crate::actuators::{Buzzer, Exhaust, Outputs, Switch};
+use crate::actuators::{self, Buzzer, Exhaust, Outputs, Switch};
 use crate::alarm::TroubleCode;
 use crate::camera::{Camera, FaultSwitch, PhotoShelf};
 use crate::config::Config;
@@ -44,10 +44,8 @@ pub(super) fn exhaust(
 const EXHAUST: &str = "exhaust";
 
 fn switch(name: &str, pin: Result<Box<dyn OutputPin>, GpioError>) -> anyhow::Result<Switch> {
-    let mut pin = pin.with_context(|| format!("claiming the line of the {name}"))?;
-    Ok(Box::new(move |on| {
-        pin.set(on).map_err(|error| error.to_string())
-    }))
+    let pin = pin.with_context(|| format!("claiming the line of the {name}"))?;
+    Ok(actuators::switch(pin))
 }
 
 /// One part that cannot start must not take the others with it: it is a trouble, and the house is

@@ -328,7 +328,7 @@ pub async fn run(
     let mut serving = tokio::spawn(pulses.task("web", serving));
 
     // Kept, for the day on which the file does not pass.
-    if chosen.rejected.is_none() && restored.config.as_ref() != Some(&chosen.loaded.text) {
+    if chosen.rejected.is_none() && opened.config.as_ref() != Some(&chosen.loaded.text) {
         journal.passed(chosen.loaded.text);
     }
     ready(&inbox);

@@ -20,8 +20,6 @@ pub struct Restored {
     pub messages: Vec<Message>,
     /// When each path last delivered something.
     pub proven: Proven,
-    /// The last configuration that passed.
-    pub config: Option<String>,
     /// The last sign of life.
     pub last_life: Option<Stamp>,
 }
@@ -48,7 +46,6 @@ pub fn restore(
         },
         messages: Vec::new(),
         proven: Proven::new(),
-        config: None,
         last_life: None,
     };
     match found {
@@ -67,7 +64,6 @@ pub fn restore(
                 outdated,
                 saved_at,
                 last_life,
-                config,
                 messages,
                 proven,
             } = *saved;
@@ -103,7 +99,6 @@ pub fn restore(
                 })
                 .collect();
             restored.proven = proven;
-            restored.config = config;
             restored.last_life = Some(last_life);
         }
     }

@@ -1,14 +1,17 @@
 //! Wires: one small interface, several back ends.
 //!
-//! Lines are active or inactive here; which level that is, the configuration says. Inputs come as
-//! edges with their times rather than as levels to poll: embedded-hal's traits know no timestamp,
-//! no bias and no device that goes away.
+//! Lines are active or inactive here; which level that is, the configuration says. Outputs are pins
+//! to whatever drives embedded-hal's. Inputs come as edges with their times rather than as levels to
+//! poll: embedded-hal knows no timestamp, no bias and no device that goes away.
 
 #[cfg(target_os = "linux")]
 pub mod chip;
 mod debounce;
+#[cfg(all(target_os = "linux", any(target_arch = "arm", target_arch = "aarch64")))]
+pub mod rpi;
 pub mod simulated;
 
+use embedded_hal::digital;
 use tokio::sync::oneshot;
 
 use crate::alarm::BootTime;
@@ -23,6 +26,27 @@ pub use simulated::SimulatedBoard;
 pub trait OutputPin: Send {
     /// Switches it. Idempotent; takes microseconds.
     fn set(&mut self, active: bool) -> Result<(), GpioError>;
+}
+
+/// What drives a pin of embedded-hal's can drive this one; active is what it calls high.
+impl digital::OutputPin for Box<dyn OutputPin> {
+    fn set_low(&mut self) -> Result<(), GpioError> {
+        self.set(false)
+    }
+
+    fn set_high(&mut self) -> Result<(), GpioError> {
+        self.set(true)
+    }
+}
+
+impl digital::ErrorType for Box<dyn OutputPin> {
+    type Error = GpioError;
+}
+
+impl digital::Error for GpioError {
+    fn kind(&self) -> digital::ErrorKind {
+        digital::ErrorKind::Other
+    }
 }
 
 /// What an input did.
@@ -101,12 +125,11 @@ pub trait Board: Send + Sync {
 /// Why a wire does not work.
 #[derive(Debug, thiserror::Error)]
 pub enum GpioError {
-    /// A back end that this system does not have.
-    #[error("[gpio] backend = \"{0}\" does not exist on this system; use backend = \"simulated\"")]
+    /// A back end that this machine does not have.
+    #[error(
+        "[gpio] backend = \"{0}\" does not exist on this machine; use \"auto\", or \"simulated\""
+    )]
     NotHere(&'static str),
-    /// A back end that comes with a later version.
-    #[error("[gpio] backend = \"{0}\" is not built yet; use backend = \"gpiochip\"")]
-    NotBuiltYet(&'static str),
     /// The thread that watches could not be started.
     #[error("starting the thread that watches the wires: {0}")]
     Thread(#[source] std::io::Error),
@@ -158,8 +181,18 @@ pub fn board(
     match gpio.backend {
         GpioBackend::Simulated => Ok(Box::new(SimulatedBoard::new(clock))),
         GpioBackend::GpioChip => Ok(Box::new(ChipBoard::new(gpio.chip.clone(), clock, kept))),
-        GpioBackend::Rppal => Err(GpioError::NotBuiltYet("rppal")),
+        #[cfg(any(target_arch = "arm", target_arch = "aarch64"))]
+        GpioBackend::Rppal => Ok(Box::new(rpi::RpiBoard::new(clock)?)),
+        #[cfg(not(any(target_arch = "arm", target_arch = "aarch64")))]
+        GpioBackend::Rppal => Err(GpioError::NotHere("rppal")),
     }
+}
+
+/// An edge's stamp by the kernel, in nanoseconds of monotonic time, on the boot clock.
+#[cfg(target_os = "linux")]
+fn moment(clock: &SharedClock, monotonic: u64) -> BootTime {
+    let ago = crate::clock::monotonic_nanos().saturating_sub(monotonic);
+    BootTime::from_nanos(clock.boot().as_nanos().saturating_sub(ago))
 }
 
 /// Nothing is kept where there is no systemd.

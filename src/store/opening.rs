@@ -22,6 +22,8 @@ pub struct Opened {
     pub store: Store,
     /// What it held.
     pub found: Found,
+    /// The last configuration that passed: kept from the first start, before there is a state.
+    pub config: Option<String>,
     /// Where numbers go on.
     pub next: NextIds,
 }
@@ -106,13 +108,19 @@ impl Store {
             untidy: 0,
             damaged_commits: 0,
         };
-        Opened { store, found, next }
+        Opened {
+            store,
+            found,
+            config: loaded.config,
+            next,
+        }
     }
 }
 
 /// Everything read at the start.
 pub(super) struct Loaded {
     pub(super) saved: Option<Saved>,
+    pub(super) config: Option<String>,
     pub(super) next: NextIds,
     /// The clocks as of the last save.
     pub(super) last_stamp: Option<Stamp>,
@@ -122,6 +130,7 @@ impl Loaded {
     fn nothing() -> Self {
         Loaded {
             saved: None,
+            config: None,
             next: NextIds::all(1),
             last_stamp: None,
         }
@@ -164,6 +173,10 @@ fn load(connection: &Connection, dir: &Path) -> Result<Loaded, StoreError> {
     let path = dir.join(DATABASE);
     let failed = |error| StoreError::sql("reading the state from", &path, &error);
     let next = next_ids(connection).map_err(failed)?;
+    let config = connection
+        .query_row("SELECT text FROM config", [], |row| row.get(0))
+        .optional()
+        .map_err(failed)?;
     let panel = connection
         .query_row("SELECT * FROM panel", [], |row| {
             let state: Option<String> = row.get("state")?;
@@ -174,6 +187,7 @@ fn load(connection: &Connection, dir: &Path) -> Result<Loaded, StoreError> {
     let Some((Some(state), saved_at, life)) = panel else {
         return Ok(Loaded {
             saved: None,
+            config,
             next,
             last_stamp: None,
         });
@@ -204,16 +218,13 @@ fn load(connection: &Connection, dir: &Path) -> Result<Loaded, StoreError> {
         state,
         outdated: false,
         saved_at,
-        config: connection
-            .query_row("SELECT text FROM config", [], |row| row.get(0))
-            .optional()
-            .map_err(failed)?,
         messages: waiting_messages(connection).map_err(failed)?,
         proven: proven(connection).map_err(failed)?,
         last_life: last_life.clone(),
     };
     Ok(Loaded {
         saved: Some(saved),
+        config,
         next,
         last_stamp: Some(last_life),
     })

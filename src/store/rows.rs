@@ -186,8 +186,6 @@ pub struct Saved {
     pub saved_at: Stamp,
     /// The last moment at which the service is known to have been alive.
     pub last_life: Stamp,
-    /// The last configuration that passed.
-    pub config: Option<String>,
     /// Messages that wait, oldest first.
     pub messages: Vec<MessageRow>,
     /// When each path was last proven.

@@ -1,7 +1,7 @@
 //! The listeners: loopback TCP and the Unix socket, the same API on both.
 
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -142,7 +142,9 @@ pub fn bind_socket(path: &Path) -> Result<Socket, SocketError> {
         let _ = std::fs::remove_file(&unready);
         let listener = UnixListener::bind(&unready)?;
         std::fs::set_permissions(&unready, std::fs::Permissions::from_mode(0o660))?;
+        // A service of that group makes it so, and its sandbox forbids the call.
         if let Some(group) = group_id(GROUP)
+            && std::fs::metadata(&unready)?.gid() != group
             && let Err(error) = chown(&unready, None, Some(group))
         {
             tracing::warn!(%error, "giving the socket to the group {GROUP}: only this user can use it");

@@ -3,6 +3,7 @@
 Usage: mail_server.py PORT CERTIFICATE KEY USER PASSWORD
 """
 
+import base64
 import email
 import email.policy
 import json
@@ -28,7 +29,11 @@ class Letterbox:
             "message_id": mail["Message-ID"],
             "text": mail.get_body(("plain",)).get_content(),
             "attachments": [
-                {"type": part.get_content_type(), "begins": part.get_content()[:3].hex()}
+                {
+                    "type": part.get_content_type(),
+                    "begins": part.get_content()[:3].hex(),
+                    "base64": base64.b64encode(part.get_content()).decode(),
+                }
                 for part in mail.walk()
                 if part.get_content_maintype() == "image"
             ],

@@ -177,14 +177,15 @@ fn a_file_that_does_not_pass_at_boot_leaves_the_last_good_one_in_force() {
 }
 
 #[test]
-fn a_house_that_was_never_armed_keeps_its_last_good_configuration_too() {
+fn a_house_that_was_never_armed_has_its_last_good_file_too() {
     let home = Home::with(&[]);
-    assert!(home.start().running.stop().success());
+    let service = home.start();
+    assert!(service.running.stop().success());
     home.write(&home.config(&[WRONG]));
     let service = home.start();
     service.api.until_trouble("config-rejected");
-    service.api.until_trouble("never-armed");
-    assert_eq!(service.api.state(), "disarmed");
+    home.gas(true);
+    service.api.until_output("exhaust", true);
 }
 
 #[test]
@@ -194,6 +195,7 @@ fn a_first_file_that_does_not_pass_ends_the_service_with_78_and_the_place() {
     let (code, out, err) = outcome(home.command());
     assert_eq!((code, out.as_str()), (78, ""));
     assert!(err.contains("asfaleia.toml:9:15"), "{err}");
+    assert!(err.contains("nothing is watched until"), "{err}");
     assert!(!home.store().exists(), "nothing was begun");
 }
 

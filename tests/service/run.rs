@@ -151,3 +151,19 @@ fn a_service_that_was_killed_leaves_no_socket_that_keeps_the_next_one_out() {
     let status = service.running.stop();
     assert_eq!(status.code(), Some(0));
 }
+
+#[test]
+#[cfg(not(any(target_arch = "arm", target_arch = "aarch64")))]
+fn the_registers_of_a_pi_on_another_machine_are_a_mistake_in_the_file() {
+    let home = Home::with(&[]);
+    let store = home.store().display().to_string();
+    home.write(&format!(
+        "[gpio]\nbackend = \"rppal\"\n[buzzer]\ngpio = 17\n[store]\npath = \"{store}\"\n"
+    ));
+    let (code, _, err) = outcome(home.command());
+    assert_eq!(code, 78, "{err}");
+    assert!(
+        err.contains("\"rppal\" does not exist on this machine"),
+        "{err}"
+    );
+}

@@ -27,7 +27,7 @@ fn a_store_of_version_1_is_read_fully() {
     assert_eq!(saved.saved_at.wall, WallTime(MORNING));
     assert_eq!(saved.saved_at.boot_id, "first");
     assert_eq!(saved.last_life.wall, WallTime(MORNING + 600_000));
-    assert_eq!(saved.config.as_deref(), Some("[site]\nname = \"Home\"\n"));
+    assert_eq!(opened.config.as_deref(), Some("[site]\nname = \"Home\"\n"));
     assert_eq!(saved.messages, [message(2, true)]);
     assert_eq!(saved.proven.get("email"), Some(&WallTime(MORNING)));
     let next = NextIds {

@@ -38,7 +38,7 @@ fn what_was_committed_is_restored_exactly() {
     assert_eq!(Some(&saved.state), batch.state.as_ref());
     assert_eq!(saved.saved_at, batch.at);
     assert_eq!(saved.last_life, batch.at);
-    assert_eq!(saved.config, batch.config);
+    assert_eq!(opened.config, batch.config);
     assert_eq!(saved.messages, [message(1, true), message(3, true)]);
     assert_eq!(saved.proven["email"], WallTime(MORNING));
     let next = NextIds {

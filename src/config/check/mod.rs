@@ -287,6 +287,13 @@ impl<'a> Check<'a> {
             value: GpioLine(line),
             span,
         } = line;
+        if let (Line::Name(_), GpioBackend::Rppal) = (line, self.backend) {
+            self.error(
+                span,
+                "backend = \"rppal\" knows no names of lines",
+                "allowed with it: a BCM number such as 18; or backend = \"gpiochip\"",
+            );
+        }
         if let Some((first, place)) = self.pins.get(line) {
             let said = self.written_line(place);
             let message = format!(

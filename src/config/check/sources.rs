@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use super::{Check, level};
 use crate::alarm::SensorKind;
-use crate::config::raw::{RawMqttTopic, RawNodeMcu, RawSensor};
+use crate::config::raw::{RawBias, RawMqttTopic, RawNodeMcu, RawSensor};
 use crate::config::values::At;
-use crate::config::{MqttTopic, NodeKey, NodeMcu, NodePort, Source};
+use crate::config::{GpioBackend, MqttTopic, NodeKey, NodeMcu, NodePort, Source};
 
 impl Check<'_> {
     pub(super) fn nodemcus(&mut self) -> Vec<NodeMcu> {
@@ -81,6 +81,15 @@ impl Check<'_> {
         let active = raw.active.as_ref().map(|active| active.value);
         if let Some(line) = &raw.gpio {
             let line = self.pin(line, format!("the sensor \"{}\"", raw.name.value.0));
+            if let Some(bias) = &raw.bias
+                && let (RawBias::AsIs, GpioBackend::Rppal) = (bias.value, self.backend)
+            {
+                self.error(
+                    &bias.span,
+                    "backend = \"rppal\" cannot leave a bias as it is",
+                    "allowed with it: \"pull-up\", \"pull-down\", \"none\"; or backend = \"gpiochip\"",
+                );
+            }
             let bias = raw.bias.as_ref().map(|bias| bias.value);
             Source::Gpio(self.input(line, active, bias, &raw.debounce))
         } else if let Some(node) = &raw.nodemcu {

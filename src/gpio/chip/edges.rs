@@ -10,21 +10,26 @@ use std::time::Duration;
 
 use gpiocdev::line::{Bias as KernelBias, EdgeDetection, EdgeKind, Offset, Value, Values};
 use gpiocdev::{Error, Request};
+use gpiocdev_uapi::v2::LineEdgeEvent;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::find::{self, Place};
 use crate::alarm::BootTime;
-use crate::clock::{SharedClock, monotonic_nanos};
+use crate::clock::SharedClock;
 use crate::config::{Active, Bias, InputLine};
-use crate::gpio::{Edge, GpioError, Signal, Sink, Watch, Watching};
+use crate::gpio::{Edge, GpioError, Signal, Sink, Watch, Watching, moment};
 
 /// A chip that went away is looked for so often.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// The kernel keeps so many edges that were not read yet: ten lines that flap at 100 a second for
 /// a second while everything hangs.
 const KERNEL_KEEPS: u32 = 1024;
+
+/// One edge, in words as the kernel gives it. `Request::read_edge_event` of gpiocdev 0.8.0 without
+/// its feature uapi_v1 takes up to eight from the kernel, and gives the first.
+const EDGE: usize = size_of::<LineEdgeEvent>() / size_of::<u64>();
 
 type SharedSink = Arc<Mutex<Sink>>;
 
@@ -276,11 +281,17 @@ impl Claimed<'_> {
     }
 
     fn take_edge(&mut self) -> Result<(), Error> {
-        let event = self.request.read_edge_event()?;
+        let mut edge = [0; EDGE];
+        self.request.read_edge_events_into_slice(&mut edge)?;
+        let event = self.request.edge_event_from_slice(&edge)?;
         let missed = self.next_edge.is_some_and(|next| next != event.seqno);
         self.next_edge = Some(event.seqno.wrapping_add(1));
         let active = event.kind == EdgeKind::Rising;
-        self.change(event.offset, active, self.moment(event.timestamp_ns));
+        self.change(
+            event.offset,
+            active,
+            moment(&self.watcher.clock, event.timestamp_ns),
+        );
         if missed {
             warn!("edges were missed; the levels are read again");
             let now = self.watcher.clock.boot();
@@ -306,13 +317,6 @@ impl Claimed<'_> {
             .iter()
             .map(|line| (line.offset, line.value == Value::Active))
             .collect())
-    }
-
-    /// The kernel's stamp, which is monotonic time, on the boot clock.
-    fn moment(&self, monotonic: u64) -> BootTime {
-        let ago = monotonic_nanos().saturating_sub(monotonic);
-        let now = self.watcher.clock.boot();
-        BootTime::from_nanos(now.as_nanos().saturating_sub(ago))
     }
 
     fn edge(&self, offset: Offset, active: bool, at: BootTime) -> Edge {

@@ -110,7 +110,8 @@ impl World {
     pub(super) fn run(mut self) -> Timeline {
         self.tell(Event::Started(Started {
             new_boot: false,
-            store: StoreFound::Restored,
+            // Nobody was away: there is nothing to report of the start.
+            store: StoreFound::Fresh,
             gap: None,
             waiting: 0,
             arm_away: false,

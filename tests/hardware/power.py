@@ -1,0 +1,278 @@
+"""Points 6 and 7: power cuts at the worst moments, and a service that is killed or frozen."""
+
+import base64
+import datetime
+import os
+import random
+import sqlite3
+import time
+
+from guest import BEAM, BUZZER, DOOR, EXHAUST, PIR, Failed, until
+
+STORE = "/var/lib/asfaleia/asfaleia.db"
+WATCHDOG = 30  # seconds, as in the unit
+NODE_KEEPS_QUIET = 4  # seconds after a boot in which the fan has only the store to go by
+
+
+def cuts(house, full, seed):
+    """Point 6."""
+    said = []
+    if full:
+        for cut in (armed, entry_delay, in_an_alarm, with_gas, without_network):
+            said.append(cut(house))
+        said.append(at_random_moments(house, 10, random.Random(seed)))
+    else:
+        said.append(entry_delay(house))
+        said.append(everything_at_once(house))
+    return "; ".join(said)
+
+
+def armed(house):
+    house.calm()
+    _, told = cut_and_boot(house)
+    came_back_as(house, "armed_away", told)
+    house.mail.first(lambda it: "back after" in it["subject"], told, 60,
+                     "the boot report")
+    return "armed: armed, and reported"
+
+
+def entry_delay(house):
+    house.calm()
+    began = house.machine.pull(True, DOOR)
+    house.machine.until_line(BUZZER, 1, began)
+    before = seconds_left(house, house.until_state("pending"))
+    _, told = cut_and_boot(house)
+    came_back_as(house, "pending", told)
+    after = seconds_left(house, house.status())
+    if not 0 < after <= 45:
+        raise Failed(f"{before:.0f} s of the entry delay were left, and {after:.0f} s after the cut")
+    house.machine.until_line(BUZZER, 1)
+    house.mail.first(lambda it: "back after" in it["subject"], told, 60,
+                     "the boot report")
+    return f"entry delay: goes on with {after:.0f} s (before: {before:.0f} s), and reported"
+
+
+def in_an_alarm(house):
+    house.calm()
+    since = time.monotonic()
+    trigger(house)
+    house.mail.first(lambda it: "motion in hall" in it["subject"], since, what="the first mail")
+    before = house.status()
+    _, told = cut_and_boot(house)
+    still_triggered(house, before, told)
+    return "alarm: triggered, the siren sounds"
+
+
+def with_gas(house):
+    house.calm()
+    gas(house)
+    house.until_status("the gas alarm", lambda it: it["gas"] == "alarm" and it["incidents"])
+    cut_and_boot(house)
+    return fan_runs_on(house)
+
+
+def without_network(house):
+    house.calm()
+    house.machine.network(False)
+    trigger(house)
+    before = house.until_status("waiting messages", lambda it: it["outbox"]["waiting"] >= 2)
+    _, told = cut_and_boot(house)
+    still_triggered(house, before, told)
+    return waiting_messages(house, before, told, ["motion in hall"])
+
+
+def everything_at_once(house):
+    """An alarm and gas with the fan on, and no network."""
+    house.calm()
+    house.machine.network(False)
+    trigger(house)
+    gas(house)
+    before = house.until_status(
+        "both incidents and their messages",
+        lambda it: it["outbox"]["waiting"] >= 4 and len(it["incidents"]) == 2)
+    _, told = cut_and_boot(house)
+    fan = fan_runs_on(house, gas_goes_on=True)
+    still_triggered(house, before, told)
+    messages = waiting_messages(house, before, told, ["motion in hall", "gas at kitchen gas"])
+    house.node.say(False)
+    house.machine.until_line(EXHAUST, 0, seconds=60)
+    return f"alarm, gas and no network: triggered, {fan}, {messages}"
+
+
+def trigger(house):
+    began = house.machine.pull(True, PIR)
+    house.machine.until_line(BUZZER, 1, began)
+
+
+def gas(house):
+    house.node.say(True)
+    house.machine.until_line(EXHAUST, 1)
+
+
+def cut_and_boot(house):
+    """Pulls the plug, and boots with the node's cable out. Returns how long the boot took and the
+    host's time at which it began."""
+    house.node.unplug()
+    house.machine.cut_power()
+    told = time.monotonic()
+    return house.boot(), told
+
+
+def came_back_as(house, state, told):
+    """The first thing in the history of this boot is that the panel came back as it was."""
+    status = house.until_status("the service", lambda it: True, 90)
+    started = [it for it in house.events() if it["kind"] == "started"][-1]
+    data = started["data"]
+    if started["boot_id"] != house.machine.boot_id or not data["new_boot"]:
+        raise Failed(f"no start in this boot: {started}")
+    if data["state"] != state or status["state"] != state:
+        raise Failed(f"it came back {data['state']}, is now {status['state']}, and was {state}")
+    if data["gap_seconds"] is None:
+        raise Failed("it does not know how long the power was away")
+    return status
+
+
+def still_triggered(house, before, told):
+    status = came_back_as(house, "triggered", told)
+    house.machine.until_line(BUZZER, 1)
+    was, now = ({it["id"] for it in them["incidents"]} for them in (before, status))
+    if not was <= now:
+        raise Failed(f"incidents {was} went on, now {now}")
+    if seconds_left(house, status) > 600:
+        raise Failed(f"the siren sounds until {status['until']}")
+
+
+def fan_runs_on(house, gas_goes_on=False):
+    """The fan is on before the node has said a word, and goes by the node when it does."""
+    at, _, _ = house.machine.until_line(EXHAUST, 1, seconds=90)
+    time.sleep(NODE_KEEPS_QUIET)
+    if [value for _, value, _ in house.machine.changes(EXHAUST, at)] != [1]:
+        raise Failed(f"the fan did not stay on: {house.machine.changes(EXHAUST)}")
+    house.node.plug()
+    house.node.say(gas_goes_on)
+    if not gas_goes_on:
+        house.machine.until_line(EXHAUST, 0, seconds=60)
+    return f"the fan on {at:.0f} s after power-on, before the node spoke"
+
+
+def waiting_messages(house, before, told, subjects):
+    for subject in subjects:
+        house.mail.first(lambda it: subject in it["subject"], told, 120, f"the mail {subject!r}")
+    house.telephone.first(since=told, seconds=120, what="the call that waited")
+    house.mail.first(lambda it: "back after" in it["subject"], told, 60,
+                     "the boot report")
+    nothing_waits(house)
+    return f"{before['outbox']['waiting']} messages waited and came"
+
+
+def nothing_waits(house):
+    """Once somebody has acknowledged: until then a ladder waits to call again."""
+    def done(status):
+        if any(it["acknowledged_by"] is None for it in status["incidents"]) or \
+                status["outbox"]["waiting"]:
+            house.run("ack")
+            return False
+        return True
+    house.until_status("all messages to be gone", done, 180)
+
+
+def seconds_left(house, status):
+    until_then = datetime.datetime.fromisoformat(status["until"]).timestamp()
+    return until_then - float(house.machine.sh("date +%s"))
+
+
+def at_random_moments(house, count, dice):
+    """What was in the history stays, every incident is told, and the store is sound."""
+    cut_in = []
+    for _ in range(count):
+        house.calm(armed=dice.random() < 0.7)
+        for _ in range(dice.randint(0, 2)):
+            act(house, dice)()
+            time.sleep(dice.uniform(0, 2))
+        known = house.events()
+        # The last deed is not waited for: the cut may come in the midst of it.
+        act(house, dice)()
+        time.sleep(dice.uniform(0, 0.6))
+        cut_and_boot(house)
+        house.until_status("the service", lambda it: True, 90)
+        now = house.events()
+        if now[:len(known)] != known:
+            raise Failed("events that were in the history have changed or gone")
+        start = max(n for n, it in enumerate(now) if it["kind"] == "started")
+        last = [it["data"]["to"] for it in now[:start] if it["kind"] == "state"]
+        came_back_as(house, last[-1], None)
+        cut_in.append(last[-1])
+        fan = [it["data"]["on"] for it in now[:start] if it["kind"] == "exhaust"]
+        if fan and fan[-1]:
+            house.machine.until_line(EXHAUST, 1, seconds=60)
+        house.node.plug()
+        house.node.say(False)
+        nothing_waits(house)
+        told = [it["incident"] for it in house.events()
+                if it["kind"] == "message" and it["data"]["outcome"] == "delivered"]
+        untold = [it["incident"] for it in now if it["kind"] == "incident_opened"
+                  and it["incident"] not in told]
+        if untold:
+            raise Failed(f"no mail about the incidents {untold}")
+        sound(house)
+    return f"{count} at random moments (in {', '.join(cut_in)}): nothing lost, the store is sound"
+
+
+def act(house, dice):
+    machine = house.machine
+    return dice.choice([
+        lambda: machine.start(f"echo pull-up >/run/pins/sim_gpio{PIR}/pull"),
+        lambda: machine.start(f"echo pull-down >/run/pins/sim_gpio{BEAM}/pull"),
+        lambda: machine.start(f"echo pull-up >/run/pins/sim_gpio{DOOR}/pull"),
+        lambda: house.node.say(True),
+        lambda: machine.start("asfaleia disarm"),
+        lambda: machine.start("asfaleia arm away --force"),
+    ])
+
+
+def sound(house):
+    """The store as it lies on the disk passes SQLite's own check."""
+    machine = house.machine
+    machine.sh("systemctl stop asfaleia")
+    copy = os.path.join(house.folder, "store.db")
+    for suffix in ("", "-wal"):
+        said = machine.sh(f"base64 {STORE}{suffix}", 120, may_fail=bool(suffix))
+        with open(copy + suffix, "wb") as file:
+            file.write(b"" if "No such file" in said else base64.b64decode(said))
+    database = sqlite3.connect(copy)
+    result = database.execute("PRAGMA integrity_check").fetchall()
+    database.close()
+    if result != [("ok",)]:
+        raise Failed(f"the store is damaged: {result}")
+    machine.sh("systemctl start asfaleia")
+
+
+def killed_and_frozen(house):
+    """Point 7."""
+    house.calm()
+    gas(house)
+    trigger(house)
+    house.until_state("triggered")
+    said = []
+    for signal, name, limit in (("KILL", "killed", 10), ("STOP", "frozen", WATCHDOG + 20)):
+        was = main_pid(house)
+        at = house.machine.now()
+        house.machine.sh(f"kill -{signal} {was}")
+        until(f"another process after SIG{signal}",
+              lambda: main_pid(house) not in (was, "0"), limit, 0.3)
+        house.until_state("triggered", 20)
+        back = house.machine.now()
+        if house.status()["gas"] != "alarm":
+            raise Failed(f"{name}: the gas alarm is gone")
+        dropped = house.machine.changes(EXHAUST, at)
+        if dropped:
+            raise Failed(f"{name}: the fan's line did not keep its level: {dropped}")
+        house.machine.until_line(BUZZER, 1, back)
+        said.append(f"{name}: back after {back - at:.1f} s, triggered, fan kept")
+    house.node.say(False)
+    house.machine.until_line(EXHAUST, 0, seconds=30)
+    return "; ".join(said) + "; the fan stops when the gas is gone"
+
+
+def main_pid(house):
+    return house.machine.sh("systemctl show asfaleia --value -p MainPID").strip()
