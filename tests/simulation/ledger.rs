@@ -30,8 +30,8 @@ pub(crate) struct Ledger {
     standing: BTreeSet<(TroubleCode, String)>,
     /// When troubles were over.
     over: BTreeMap<(TroubleCode, String), Duration>,
-    /// Troubles that the panel has to know of by its next rest.
-    expected: Vec<(TroubleCode, String)>,
+    /// Troubles that the panel has to know of when time goes on.
+    expected: Vec<(Duration, (TroubleCode, String))>,
     mode: Option<Mode>,
     /// The turn that goes on is an owner who disarms.
     pub(crate) owner_disarms: bool,
@@ -147,7 +147,7 @@ impl Ledger {
             _ => None,
         });
         let mut settled = Vec::new();
-        let mut expected = Vec::new();
+        let mut expected: Vec<(TroubleCode, String)> = Vec::new();
         for row in update.messages.iter().filter(|row| !row.waiting) {
             let id = self.ids.get(&row.id).cloned().unwrap_or_default();
             let outcome = outcomes.next().unwrap_or_else(|| "nothing".to_owned());
@@ -159,7 +159,7 @@ impl Ledger {
             }
             settled.push((id, outcome));
         }
-        self.expected.append(&mut expected);
+        (self.expected).extend(expected.into_iter().map(|trouble| (at, trouble)));
         self.hand(Handed {
             at,
             state: None,
@@ -443,9 +443,13 @@ impl Ledger {
 
     // ---- at rest, and in the end ------------------------------------------------------------
 
-    /// The panel has read all its letters: it knows of what was given up.
+    /// The panel has read the letters of every earlier moment: it knows of what was given up.
     pub(crate) fn at_rest(&mut self, now: Duration) {
-        for trouble in std::mem::take(&mut self.expected) {
+        for (at, trouble) in std::mem::take(&mut self.expected) {
+            if at == now {
+                self.expected.push((at, trouble)); // its letter may not have been read
+                continue;
+            }
             // Another message may have arrived on this path in the same moment.
             let over = (self.over.get(&trouble)).is_some_and(|at| now <= *at + JUST_NOW);
             if !self.standing.contains(&trouble) && !over {
