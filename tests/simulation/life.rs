@@ -1,6 +1,10 @@
 //! One life of the process: the program's parts, wired as `daemon::run` wires them, and one
 //! scheduler that takes their steps in an order that the seed decides.
 
+mod card;
+mod surroundings;
+mod turns;
+
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -42,14 +46,15 @@ use crate::world::World;
 
 /// What failed is tried again by the store's thread after this.
 const STORE_RETRIES: Duration = Duration::from_secs(5);
-/// Longer than any back-off and any ladder.
+/// A trouble mail settles for less.
 const RESTS_FOR: Duration = Duration::from_secs(120);
+/// Longer than any back-off and any ladder.
 const CALM_AT_MOST: Duration = Duration::from_secs(6 * 3600);
 
 /// Sizes of what could grow, each calm morning.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Growth {
-    /// For each day: bytes of the panel's state, waiting rows, batches, planned happenings.
+    /// For each day: bytes of the panel's state, waiting rows, batches.
     pub(crate) days: Vec<[usize; 3]>,
     /// Resident memory in kB, for each day.
     pub(crate) resident: Vec<usize>,
@@ -219,69 +224,6 @@ impl<'w> Life<'w> {
         life
     }
 
-    /// The panel is what it was before anything else happens.
-    fn first_turn(&mut self, started: Event, new_boot: bool, counts_from: BootTime) {
-        let state = self.world.outside.things().ledger.state();
-        let reported = (state.iter())
-            .flat_map(|state| &state.alarm.gas.sensors)
-            .filter_map(|name| DEVICES.iter().find(|it| it.name == name.as_str()))
-            .map(|device| device.name)
-            .collect::<BTreeSet<_>>();
-        let off_at = state
-            .as_ref()
-            .and_then(|state| state.alarm.gas.fan.as_ref()?.off_at);
-        let off_in = off_at.map(|off_at| counts_from.until(off_at));
-        self.world.gas.restarts(reported, off_in, self.clock.now());
-        let at = self.clock.boot();
-        self.turn(Letter {
-            event: started,
-            at,
-            reply: None,
-        });
-        if let Some(state) = state {
-            let status = self.status.borrow().clone();
-            let things = &mut *self.world.outside.things();
-            let alarm = &state.alarm;
-            // In another boot a delay keeps what was left of it.
-            let over = !new_boot && alarm.panel.until().is_some_and(|until| until <= at);
-            let forgotten = ([&alarm.intrusion, &alarm.gas.open].into_iter().flatten())
-                .map(|open| open.incident.id)
-                .any(|id| {
-                    let goes_on = status.incidents.iter().any(|incident| incident.id == id);
-                    !goes_on && !things.ledger.has_ended(id)
-                });
-            let sounds = matches!(status.buzzer_pattern, Some(Pattern::Alarm | Pattern::Gas));
-            let found = if status.mode != alarm.panel.mode() {
-                Some("the mode is another one")
-            } else if alarm.gas.fan.is_some() && !self.fan.load(Ordering::Relaxed) {
-                Some("the fan does not run")
-            } else if forgotten {
-                Some("an incident is forgotten")
-            } else if siren_sounds(&state) && !over && !sounds {
-                Some("the siren is silent")
-            } else {
-                None
-            };
-            if let Some(what) = found.filter(|_| !things.dead) {
-                let is = status.state;
-                things
-                    .ledger
-                    .violation(format!("after a restart {what}; the panel is {is}"));
-            }
-        }
-        let now = self.clock.now();
-        for device in 0..DEVICES.len() {
-            let after = Duration::from_millis(self.world.rng.u64(..3_000));
-            let found = Happening::Found(device, self.world.life);
-            self.world.plan.add(now + after, found);
-        }
-        // Time comes over the network, sooner or later.
-        if self.world.clock_wrong != 0 {
-            let after = Duration::from_secs(self.world.rng.u64(1..40));
-            self.world.plan.add(now + after, Happening::ClockWrong(0));
-        }
-    }
-
     async fn run(&mut self) -> bool {
         loop {
             if self.is_dead() {
@@ -391,331 +333,6 @@ impl<'w> Life<'w> {
         self.world.outside.things().dead
     }
 
-    // ---- the panel --------------------------------------------------------------------------
-
-    fn turn(&mut self, letter: Letter) {
-        if !self.alive() {
-            return;
-        }
-        self.world.outside.things().ledger.owner_disarms = matches!(
-            letter.event,
-            Event::Command {
-                command: Command::Disarm,
-                ..
-            }
-        );
-        let read = match &letter.event {
-            Event::Reading(reading) => Some(reading.clone()),
-            _ => None,
-        };
-        let before = self.status.borrow().clone();
-        self.panel.turn(letter);
-        if self.is_dead() {
-            return;
-        }
-        if let Some(reading) = read {
-            self.after_a_reading(&reading, &before);
-        }
-        self.after_a_turn();
-    }
-
-    fn after_a_reading(&mut self, reading: &Reading, before: &Status) {
-        let name = reading.sensor.as_str();
-        let index = DEVICES.iter().position(|device| device.name == name);
-        let index = index.expect("all sensors are the house's");
-        let device = &DEVICES[index];
-        if device.kind == SensorKind::Gas {
-            let now = self.clock.now();
-            self.world.gas.says(device.name, reading.active, now);
-        }
-        // What is still open after a restart is an alarm.
-        let armed = matches!(before.state, "armed_away" | "armed_home" | "armed_night");
-        let Some(mode) = before
-            .mode
-            .filter(|_| armed && reading.active && reading.found)
-        else {
-            return;
-        };
-        let things = &mut *self.world.outside.things();
-        let counts = is_instant(index, mode)
-            && things.ledger.latest_state().is_none_or(|state| {
-                let marks = state.alarm.marks.get(&reading.sensor);
-                marks.is_none_or(|marks| !marks.spent && marks.inhibited.is_none())
-            });
-        let known = (before.sensors.iter())
-            .any(|sensor| sensor.name == reading.sensor && sensor.state == SensorState::Active);
-        let now = self.status.borrow().state;
-        if counts && !known && now != "triggered" {
-            (things.ledger).violation(format!("{name} was found active, and the panel is {now}"));
-        }
-    }
-
-    fn after_a_turn(&mut self) {
-        if self.is_dead() {
-            return;
-        }
-        let now = self.clock.now();
-        let status = self.status.borrow().clone();
-        for sensor in &status.sensors {
-            let device = DEVICES.iter().find(|it| it.name == sensor.name.as_str());
-            if let Some(device) = device
-                && sensor.state == SensorState::Silent
-            {
-                self.world.gas.silent(device.name);
-            }
-        }
-        let gas: Vec<&str> = (DEVICES.iter())
-            .filter(|device| device.kind == SensorKind::Gas)
-            .map(|device| device.name)
-            .collect();
-        let on = self.fan.load(Ordering::Relaxed);
-        let wrong = self.world.gas.check(on, now, &gas);
-        let wanted = {
-            let things = &mut *self.world.outside.things();
-            if let Some(what) = wrong {
-                things.ledger.violation(what);
-            }
-            std::mem::take(&mut things.photos_wanted)
-        };
-        for (incident, count) in wanted {
-            let camera = self.world.outside.things().faults.camera;
-            for n in 0..count {
-                let (after, taken) = match camera {
-                    Camera::Fine => (50 + 1_000 * u64::from(n), true),
-                    Camera::Fails => (4_000, false),
-                    Camera::Silent => continue,
-                };
-                let photo = Happening::Photo(incident, taken, self.world.life);
-                self.world
-                    .plan
-                    .add(now + Duration::from_millis(after), photo);
-            }
-        }
-    }
-
-    // ---- the card ---------------------------------------------------------------------------
-
-    /// A commit begins when something waits, and ends when the card likes.
-    fn plan_commit(&mut self) {
-        let waiting = self.handle.waiting();
-        if self.commit.is_some() || waiting == 0 {
-            return;
-        }
-        let now = self.clock.now();
-        if let Some((count, again)) = self.failed
-            && waiting <= count
-            && now < again
-        {
-            return;
-        }
-        let things = &mut *self.world.outside.things();
-        let (takes, disk) = things.faults.commit(&mut things.rng);
-        self.commit = Some((now + takes, disk));
-    }
-
-    fn commit(&mut self) {
-        let Some((_, disk)) = self.commit.take() else {
-            return;
-        };
-        if !self.alive() {
-            return;
-        }
-        self.store.turn(disk);
-        let failed = self.handle.waiting() > 0;
-        self.failed = failed.then(|| (self.handle.waiting(), self.clock.now() + STORE_RETRIES));
-        let things = &mut *self.world.outside.things();
-        if failed {
-            things.ledger.card_failed(matches!(disk, Disk::Denies(_)));
-        } else {
-            things.ledger.card_took_all();
-        }
-        if failed != (disk != Disk::Real) {
-            things
-                .ledger
-                .violation("the store failed of its own accord");
-        }
-        things
-            .log
-            .line(self.clock.now(), format_args!("commit: {disk:?}"));
-    }
-
-    // ---- the world --------------------------------------------------------------------------
-
-    fn note(&self, what: impl std::fmt::Display) {
-        self.world.outside.things().log.line(self.clock.now(), what);
-    }
-
-    fn happens(&mut self, what: Happening) {
-        let calm = self.world.calm;
-        let now = self.clock.now();
-        let life = self.world.life;
-        match what {
-            Happening::Heartbeat(_) | Happening::SignOfLife | Happening::Photo(..) => {}
-            ref other => self.note(format_args!("* {other:?}")),
-        }
-        match what {
-            Happening::Level(..) | Happening::Dies(..) | Happening::Kill(..) if calm => {}
-            Happening::Level(device, active) => {
-                self.world.sensors[device].active = active;
-                self.reports(device, false);
-            }
-            Happening::Dies(device, noticed) => {
-                let dead = &mut self.world.sensors[device].dead;
-                if !std::mem::replace(dead, true) && noticed {
-                    let sensor = DEVICES[device].name.into();
-                    self.inbox.send(Event::Lost { sensor });
-                }
-            }
-            Happening::Revives(device) => {
-                self.world.sensors[device].dead = false;
-                self.reports(device, true);
-            }
-            Happening::Heartbeat(device) => {
-                self.reports(device, false);
-                self.world
-                    .plan
-                    .add(now + self.world.heartbeat, Happening::Heartbeat(device));
-            }
-            Happening::Found(device, of) if of == life => self.reports(device, true),
-            Happening::Found(..) => {}
-            Happening::Owner(command) => self.owner(command),
-            Happening::Faults(faults) => {
-                let faults = if calm { Faults::default() } else { faults };
-                self.world.outside.things().faults = faults;
-            }
-            Happening::ClockWrong(millis) => {
-                let millis = if calm { 0 } else { millis };
-                self.world.clock_was_right &= millis == 0;
-                self.world.clock_wrong = millis;
-                self.clock.set_wrong_by(millis);
-            }
-            Happening::Kill(steps, reboots) => {
-                self.world.reboots = reboots;
-                self.world.outside.things().kill_in = Some(steps);
-            }
-            Happening::Photo(incident, true, of) if of == life => {
-                let photo = PhotoId(self.world.next_photo);
-                self.world.next_photo += 1;
-                self.inbox.send(Event::PhotoTaken { incident, photo });
-            }
-            Happening::Photo(incident, false, of) if of == life => {
-                let why = "the camera gave no picture".to_owned();
-                self.inbox.send(Event::PhotoFailed { incident, why });
-            }
-            Happening::Photo(..) => {}
-            Happening::SignOfLife => {
-                drop(self.journal.sign_of_life());
-                self.world
-                    .plan
-                    .add(now + SIGN_OF_LIFE, Happening::SignOfLife);
-                self.measure(now);
-            }
-            Happening::Calm => self.calms_down(now),
-        }
-    }
-
-    /// The sensor says what it sees, if it can.
-    fn reports(&mut self, device: usize, found: bool) {
-        let sensor = self.world.sensors[device];
-        if !sensor.dead {
-            self.inbox.send(Event::Reading(Reading {
-                found,
-                ..Reading::seen(DEVICES[device].name, sensor.active)
-            }));
-        }
-    }
-
-    fn owner(&mut self, command: Command) {
-        let (reply, answer) = oneshot::channel();
-        let (clock, outside) = (self.clock.clone(), self.world.outside.clone());
-        let asked = clock.now();
-        let before = outside.things().ledger.mark();
-        self.turn(Letter {
-            event: Event::Command {
-                command,
-                by: Actor::owner(Origin::Socket),
-            },
-            at: self.clock.boot(),
-            reply: Some(reply),
-        });
-        // A command that changed nothing waits for nothing.
-        let mark = Some(outside.things().ledger.mark()).filter(|mark| *mark > before);
-        tokio::spawn(async move {
-            if let Ok(answer) = answer.await {
-                let now = clock.now();
-                let things = &mut *outside.things();
-                things
-                    .ledger
-                    .answered(mark.unwrap_or(0), now.saturating_sub(asked));
-                things.log.line(now, format_args!("answer: {answer:?}"));
-            }
-        });
-    }
-
-    fn calms_down(&mut self, now: Duration) {
-        self.world.calm = true;
-        self.calm_since = Some(now);
-        {
-            let things = &mut *self.world.outside.things();
-            things.faults = Faults::default();
-            things.kill_in = None;
-        }
-        self.world.clock_wrong = 0;
-        self.clock.set_wrong_by(0);
-        for device in 0..DEVICES.len() {
-            self.world.sensors[device] = crate::world::Sensor::default();
-            self.reports(device, false);
-        }
-        self.world.plan.add(
-            now + Duration::from_secs(1),
-            Happening::Owner(Command::Acknowledge),
-        );
-    }
-
-    /// Nothing goes on any more, or too long.
-    fn is_over(&mut self) -> bool {
-        let Some(since) = self.calm_since else {
-            return false;
-        };
-        let now = self.clock.now();
-        let status = self.status.borrow();
-        let rests = self.waiting.borrow().count == 0
-            && self.handle.waiting() == 0
-            && status.incidents.is_empty()
-            && !self.fan.load(Ordering::Relaxed);
-        // What was handed over in this moment has not reached the outbox yet.
-        self.rests_since = self.rests_since.or(Some(now)).filter(|_| rests);
-        let rests = self
-            .rests_since
-            .is_some_and(|since| now > since + RESTS_FOR);
-        if !rests && now > since + CALM_AT_MOST {
-            let waiting = self.waiting.borrow().count;
-            self.world.outside.things().ledger.violation(format!(
-                "hours later {waiting} messages wait, {} incidents go on",
-                status.incidents.len()
-            ));
-            return true;
-        }
-        rests
-    }
-
-    fn measure(&mut self, now: Duration) {
-        let Some(growth) = &mut self.world.growth else {
-            return;
-        };
-        if now.as_secs() / 86_400 < growth.days.len() as u64 {
-            return;
-        }
-        let state = self.world.outside.things().ledger.latest_state();
-        let state = state.map_or(0, |state| {
-            serde_json::to_string(&state).map_or(0, |it| it.len())
-        });
-        let waiting = self.waiting.borrow().count as usize;
-        growth.days.push([state, waiting, self.handle.waiting()]);
-        growth.resident.push(resident());
-        self.world.outside.things().ledger.forget();
-    }
-
     // ---- the end ----------------------------------------------------------------------------
 
     fn end(mut self, over: bool) -> bool {
@@ -768,12 +385,4 @@ fn lines(fan: &Arc<AtomicBool>) -> Lines {
         buzzer: Some(Buzzer::new(Box::new(|_| Ok(())), outputs.clone())),
         exhaust: Some(Exhaust::new(relay, outputs)),
     }
-}
-
-/// Resident memory of this process in kB; 0 where nobody tells.
-fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    number.and_then(|number| number.parse().ok()).unwrap_or(0)
 }

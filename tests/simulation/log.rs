@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt::Display;
 use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 /// Lines that are shown when something went wrong.
@@ -12,14 +13,17 @@ pub(crate) struct Log {
     hash: u64,
     last: VecDeque<String>,
     aloud: bool,
+    /// The store's directory, whose name is another one each time, and as long.
+    room: String,
 }
 
 impl Log {
-    pub(crate) fn new(aloud: bool) -> Log {
+    pub(crate) fn new(aloud: bool, room: &Path) -> Log {
         Log {
             hash: 0xcbf2_9ce4_8422_2325,
             last: VecDeque::with_capacity(LAST),
             aloud,
+            room: room.display().to_string(),
         }
     }
 
@@ -31,6 +35,7 @@ impl Log {
             seconds % 60,
             at.subsec_millis()
         );
+        let line = line.replace(&self.room, "ROOM");
         // FNV-1a
         for byte in line.bytes() {
             self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);

@@ -73,12 +73,13 @@ impl World {
         plan: impl FnOnce(&mut Rng) -> Plan,
     ) -> World {
         let mut rng = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let room = a_room();
         let config = Arc::new(configuration(&mut rng, heartbeat));
         let run_on = (config.exhaust.as_ref()).map_or(Duration::ZERO, |exhaust| exhaust.run_on);
         let plan = plan(&mut rng);
         World {
             config,
-            outside: Outside::new(rng.fork(), Log::new(aloud)),
+            outside: Outside::new(rng.fork(), Log::new(aloud, room.path())),
             plan,
             heartbeat,
             rng,
@@ -96,7 +97,7 @@ impl World {
             reboots: false,
             torn: false,
             growth: None,
-            room: a_room(),
+            room,
         }
     }
 
