@@ -169,22 +169,19 @@ class House:
     def until_state(self, state, seconds=60):
         return self.until_status(f"the state {state}", lambda it: it["state"] == state, seconds)
 
-    def events(self, after=0):
-        lines = self.run(f"events --json --after {after}", 120).splitlines()
-        return [json.loads(line) for line in lines]
+    def events(self, after):
+        """The history after this number."""
+        return self._events(f"--after {after}")
+
+    def newest(self, count):
+        """The history's end."""
+        return self._events(f"-n {count}")
 
     def last_event(self):
-        lines = self.run("events --json -n 1").splitlines()
-        return json.loads(lines[-1])["id"] if lines else 0
+        return max((it["id"] for it in self.newest(1)), default=0)
 
-    def until_event(self, after, kind, seconds=60, **data):
-        def found():
-            return next((it for it in self.events(after) if it["kind"] == kind and
-                         all(it["data"].get(key) == value for key, value in data.items())), None)
-        return until(f"the event {kind} {data or ''}", found, seconds, pause=0.3)
-
-    def troubles(self):
-        return {it["code"] for it in self.status()["troubles"]}
+    def _events(self, which):
+        return [json.loads(line) for line in self.run(f"events --json {which}", 120).splitlines()]
 
     def calm(self, armed=True):
         """Everything well and quiet, and the panel armed or not, whatever was before."""
