@@ -150,6 +150,21 @@ class House:
         self.machine.watch(BUZZER, EXHAUST)
         return took
 
+    def plug(self):
+        """Puts the node's cable in until the kernel has its port: an emulated adapter that is
+        plugged in while its hub sleeps is not always noticed."""
+        for _ in range(3):
+            self.node.plug()
+            try:
+                return until("the kernel to see the adapter",
+                             lambda: "ttyUSB" in self.machine.sh("ls /sys/class/tty"), 8, 0.2)
+            except Failed:
+                print("the adapter was not noticed; plugged in again: "
+                      + self.machine.sh("dmesg | grep -i usb | tail -n 3"), flush=True)
+                self.node.unplug()
+                time.sleep(1)
+        raise Failed("the emulated USB adapter does not come")
+
     def run(self, command, seconds=60, may_fail=False):
         return self.machine.sh(f"asfaleia {command}", seconds, may_fail)
 
@@ -192,7 +207,7 @@ class House:
         machine.sh("modprobe vivid; udevadm settle; /opt/hardware/wires lose 0", may_fail=True)
         machine.pull(False, PIR, DOOR, LEFT, RIGHT)
         machine.pull(True, BEAM)
-        self.node.plug()
+        self.plug()
         self.node.say(False)
         self.start()
         self.until_status("an answer", lambda it: True)
