@@ -27,7 +27,7 @@ def installed(house):
         cat /payload/asfaleia.toml >/etc/asfaleia/asfaleia.toml
         {SECRETS}
         chown -R asfaleia: /etc/asfaleia/secrets""")
-    house.node.plug()
+    house.plug()
     house.run("check")
     machine.sh("systemctl restart asfaleia", 60)
     facts = properties(machine, "ActiveState", "SubState", "MainPID",
@@ -191,7 +191,7 @@ def unplugged(house):
     called, _ = house.telephone.first(
         lambda it: "not being watched" in it["form"]["Twiml"], since, UNWATCHED + 30,
         "the call that the kitchen is not being watched")
-    house.node.plug()
+    house.plug()
     house.until_status("sensor-silent to be over", lambda it: not any(
         trouble["code"] in ("sensor-silent", "node-gone") for trouble in it["troubles"]), 60)
     now = house.machine.sh("ls /sys/class/tty | grep ttyUSB").strip()

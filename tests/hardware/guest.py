@@ -167,9 +167,6 @@ class Machine:
         pulls = "; ".join(f"echo {word} >/run/pins/sim_gpio{line}/pull" for line in lines)
         return float(self.sh(f"read -r up _ </proc/uptime; {pulls}; echo $up"))
 
-    def level(self, line):
-        return int(self.sh(f"cat /run/pins/sim_gpio{line}/value"))
-
     def watch(self, *lines):
         """Tells every change of these lines from now on, in `edges`."""
         folders = " ".join(f"/run/pins/sim_gpio{line}" for line in lines)

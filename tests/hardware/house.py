@@ -150,6 +150,21 @@ class House:
         self.machine.watch(BUZZER, EXHAUST)
         return took
 
+    def plug(self):
+        """Puts the node's cable in until the kernel has its port: an emulated adapter that is
+        plugged in while its hub sleeps is not always noticed."""
+        for _ in range(3):
+            self.node.plug()
+            try:
+                return until("the kernel to see the adapter",
+                             lambda: "ttyUSB" in self.machine.sh("ls /sys/class/tty"), 8, 0.2)
+            except Failed:
+                print("the adapter was not noticed; plugged in again: "
+                      + self.machine.sh("dmesg | grep -i usb | tail -n 3"), flush=True)
+                self.node.unplug()
+                time.sleep(1)
+        raise Failed("the emulated USB adapter does not come")
+
     def run(self, command, seconds=60, may_fail=False):
         return self.machine.sh(f"asfaleia {command}", seconds, may_fail)
 
@@ -169,22 +184,19 @@ class House:
     def until_state(self, state, seconds=60):
         return self.until_status(f"the state {state}", lambda it: it["state"] == state, seconds)
 
-    def events(self, after=0):
-        lines = self.run(f"events --json --after {after}", 120).splitlines()
-        return [json.loads(line) for line in lines]
+    def events(self, after):
+        """The history after this number."""
+        return self._events(f"--after {after}")
+
+    def newest(self, count):
+        """The history's end."""
+        return self._events(f"-n {count}")
 
     def last_event(self):
-        lines = self.run("events --json -n 1").splitlines()
-        return json.loads(lines[-1])["id"] if lines else 0
+        return max((it["id"] for it in self.newest(1)), default=0)
 
-    def until_event(self, after, kind, seconds=60, **data):
-        def found():
-            return next((it for it in self.events(after) if it["kind"] == kind and
-                         all(it["data"].get(key) == value for key, value in data.items())), None)
-        return until(f"the event {kind} {data or ''}", found, seconds, pause=0.3)
-
-    def troubles(self):
-        return {it["code"] for it in self.status()["troubles"]}
+    def _events(self, which):
+        return [json.loads(line) for line in self.run(f"events --json {which}", 120).splitlines()]
 
     def calm(self, armed=True):
         """Everything well and quiet, and the panel armed or not, whatever was before."""
@@ -195,7 +207,7 @@ class House:
         machine.sh("modprobe vivid; udevadm settle; /opt/hardware/wires lose 0", may_fail=True)
         machine.pull(False, PIR, DOOR, LEFT, RIGHT)
         machine.pull(True, BEAM)
-        self.node.plug()
+        self.plug()
         self.node.say(False)
         self.start()
         self.until_status("an answer", lambda it: True)
