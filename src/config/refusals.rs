@@ -252,6 +252,7 @@ fn what_crosses_a_network_is_encrypted_and_keeps_its_secrets() {
         case(format!("{hook}url = «\"http://example.org/\"»"), "readable by everybody", "https"),
         case(format!("{hook}url = «\"ftp://example.org/\"»"), "no address of a web server", "https://"),
         case(format!("{hook}url = «\"nonsense\"»"), "no address", "https://"),
+        case(format!("{hook}url = «\"https://παράδειγμα.gr/\"»"), "begins with xn--", "https://"),
         case("[[webhook]]\nname = «\"h\"»", "no address", "url-file"),
         case(format!("{hook}url = \"https://a.b/\"\nurl-file = «\"/x\"»"), "two addresses", "one of"),
         case(format!("{hook}url = \"https://a.b/\"\nbody = «\"{{{{ title\"»"), "does not compile", "{{ title }}"),

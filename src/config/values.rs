@@ -279,7 +279,13 @@ impl Written for HttpUrl {
         "an address such as \"https://example.org/path\", without a user name or password in it";
     const PATTERN: Option<&'static str> = Some("^https?://[^@]+$");
     fn read(text: &str) -> Result<Self, String> {
-        let url = reqwest::Url::parse(text).map_err(|why| format!("this is no address ({why})"))?;
+        let url = reqwest::Url::parse(text).map_err(|why| match text.is_ascii() {
+            true => format!("this is no address ({why})"),
+            false => format!(
+                "this is no address ({why}): a host's name with letters beyond ASCII is written in \
+                 its form that begins with xn--"
+            ),
+        })?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err("this is no address of a web server".to_owned());
         }
