@@ -26,7 +26,8 @@ def installed(house):
         install -m 644 /payload/ca.pem /etc/asfaleia/ca.pem
         cat /payload/asfaleia.toml >/etc/asfaleia/asfaleia.toml
         {SECRETS}
-        chown -R asfaleia: /etc/asfaleia/secrets""")
+        chown -R asfaleia: /etc/asfaleia/secrets
+        sync  # what nobody flushed is lost in a power cut""")
     house.plug()
     house.run("check")
     machine.sh("systemctl restart asfaleia", 60)
