@@ -66,13 +66,16 @@ static int watch(int count, char **folders)
     }
 }
 
-/* Waits for so long. An emulated processor may stand still meanwhile, and the kernel with it: then it
- * goes on until a piece of the time went by without that, so that no level is too short to be seen. */
+/* Waits for so long. An emulated processor may stand still meanwhile, and the kernel's timers with it:
+ * only pieces that went by in time are counted, so that no level is too short to be seen. */
 static void lasts(int milliseconds)
 {
-    long long at = now() + milliseconds * 1000000LL;
-    for (wait_until(at); now() > at + 5000000; wait_until(at))
-        at = now() + 30000000;
+    for (int passed = 0; passed < milliseconds;) {
+        long long at = now() + 5000000;
+        wait_until(at);
+        if (now() < at + 3000000)
+            passed += 5;
+    }
 }
 
 static int pulse(int pulses, int on, int off, int count, char **folders)
