@@ -113,9 +113,12 @@ impl Api {
         self.status()["state"].as_str().unwrap().to_owned()
     }
 
+    /// Also in the history: it is committed, and a kill finds it.
     pub(crate) fn until_state(&self, state: &str) {
         until(&format!("the state {state}"), || {
-            (self.state() == state).then_some(())
+            let states = self.events_of("state");
+            let committed = (states.last()).is_none_or(|last| last["data"]["to"] == state);
+            (self.state() == state && committed).then_some(())
         });
     }
 
