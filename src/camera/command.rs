@@ -6,7 +6,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use super::device::{CameraError, Device, Frame, MOST_BYTES, is_jpeg};
+use super::device::{CameraError, Device, Frame, MOST_BYTES};
+use super::jpeg::is_jpeg;
 use crate::clock::{SharedClock, Stamp};
 
 pub(super) struct Command {

@@ -129,8 +129,3 @@ fn webcam(
 fn webcam(_: Option<PathBuf>, _: (u16, u16), _: SharedClock) -> Result<Open, CameraError> {
     Err(CameraError::NotHere)
 }
-
-/// Whole, from the start marker to the end marker.
-pub(super) fn is_jpeg(bytes: &[u8]) -> bool {
-    bytes.starts_with(&[0xFF, 0xD8]) && bytes.ends_with(&[0xFF, 0xD9])
-}

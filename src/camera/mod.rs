@@ -5,6 +5,7 @@
 
 mod command;
 mod device;
+mod jpeg;
 mod shelf;
 mod simulated;
 mod trouble;

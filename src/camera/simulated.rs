@@ -5,10 +5,11 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, SamplingFactor};
+use jpeg_encoder::{ImageBuffer, JpegColorType};
 use serde::{Deserialize, Serialize};
 
 use super::device::{CameraError, Device, Frame};
+use super::jpeg;
 use crate::alarm::BootTime;
 use crate::clock::{SharedClock, Stamp};
 
@@ -80,13 +81,7 @@ impl Device for Simulated {
         }
         let taken = Stamp::now(&*self.clock);
         let scene = Scene::at(&taken, self);
-        // A photo of 640x480 is about 60 kB.
-        let mut jpeg = Vec::with_capacity(usize::from(self.width) * usize::from(self.height) / 4);
-        let mut encoder = Encoder::new(&mut jpeg, QUALITY);
-        encoder.set_sampling_factor(SamplingFactor::F_2_2);
-        encoder
-            .encode_image(scene)
-            .expect("an image of at least one pixel is encoded into memory");
+        let jpeg = jpeg::encode(scene);
         Ok(Frame {
             jpeg: jpeg.into(),
             taken,
@@ -94,7 +89,6 @@ impl Device for Simulated {
     }
 }
 
-const QUALITY: u8 = 80;
 /// The most that noise adds to or takes from a pixel's luma.
 const GRAIN: i8 = 12;
 /// In how many places of the noise a row may start.

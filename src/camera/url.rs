@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::device::{CameraError, Device, Frame, MOST_BYTES, is_jpeg};
+use super::device::{CameraError, Device, Frame, MOST_BYTES};
+use super::jpeg::is_jpeg;
 use crate::clock::{SharedClock, Stamp};
 
 pub(super) struct Url {

@@ -2,12 +2,10 @@
 
 use std::sync::OnceLock;
 
-use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, SamplingFactor};
+use jpeg_encoder::{ImageBuffer, JpegColorType};
 
-use crate::camera::device::is_jpeg;
+use crate::camera::jpeg::{self, is_jpeg};
 
-/// As the simulated camera's: about 60 kB at 640x480.
-const QUALITY: u8 = 80;
 const SOI: [u8; 2] = [0xFF, 0xD8];
 const EOI: [u8; 2] = [0xFF, 0xD9];
 /// Define Huffman tables; start of scan (ITU T.81, table B.1).
@@ -36,19 +34,46 @@ pub(super) fn complete(frame: &[u8]) -> Option<Vec<u8>> {
 
 /// Where the scan begins, and whether Huffman tables come before it.
 fn header(jpeg: &[u8]) -> Option<(usize, bool)> {
-    let mut at = SOI.len();
-    let mut has_tables = false;
-    loop {
-        let (&[0xFF, marker], rest) = jpeg.get(at..)?.split_first_chunk::<2>()? else {
+    let mut segments = Segments::of(jpeg);
+    // All are taken: the scan begins after the last.
+    let tables = segments.by_ref().filter(|it| it[1] == DHT).count();
+    let scan = segments.start_of_scan()?;
+    Some((scan, tables > 0))
+}
+
+/// What comes before a JPEG's scan: each from its marker on.
+struct Segments<'a> {
+    jpeg: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Segments<'a> {
+    fn of(jpeg: &'a [u8]) -> Self {
+        let at = SOI.len();
+        Segments { jpeg, at }
+    }
+
+    /// Where the scan begins, once all before it have been taken; `None`: there is none.
+    fn start_of_scan(&self) -> Option<usize> {
+        (self.jpeg.get(self.at..)?.starts_with(&[0xFF, SOS])).then_some(self.at)
+    }
+}
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let rest = self.jpeg.get(self.at..)?;
+        let &[0xFF, marker, high, low] = rest.first_chunk::<4>()? else {
             return None;
         };
-        match marker {
-            SOS => return Some((at, has_tables)),
-            DHT => has_tables = true,
-            _ => {}
+        if marker == SOS {
+            return None;
         }
-        let length = u16::from_be_bytes(*rest.first_chunk::<2>()?);
-        at += 2 + usize::from(length.max(2));
+        let length = 2 + usize::from(u16::from_be_bytes([high, low]).max(2));
+        let segment = rest.get(..length)?;
+        self.at += length;
+        Some(segment)
     }
 }
 
@@ -56,21 +81,15 @@ fn header(jpeg: &[u8]) -> Option<(usize, bool)> {
 fn standard_tables() -> &'static [u8] {
     static TABLES: OnceLock<Vec<u8>> = OnceLock::new();
     TABLES.get_or_init(|| {
-        let gray = [128; 4 * 8 * 8];
-        let mut jpeg = Vec::new();
-        Encoder::new(&mut jpeg, QUALITY)
-            .encode(&gray[..3 * 8 * 8], 8, 8, jpeg_encoder::ColorType::Ycbcr)
-            .expect("eight pixels square are encoded into memory");
-        let mut tables = Vec::new();
-        let mut at = SOI.len();
-        while jpeg[at + 1] != SOS {
-            let length = usize::from(u16::from_be_bytes([jpeg[at + 2], jpeg[at + 3]])) + 2;
-            if jpeg[at + 1] == DHT {
-                tables.extend_from_slice(&jpeg[at..at + length]);
-            }
-            at += length;
-        }
-        tables
+        let gray = Yuyv {
+            bytes: &[128; 8 * 8 * 2],
+            width: 8,
+            height: 8,
+            stride: 8 * 2,
+        };
+        let jpeg = jpeg::encode(gray);
+        let tables = Segments::of(&jpeg).filter(|it| it[1] == DHT);
+        tables.flatten().copied().collect()
     })
 }
 
@@ -80,17 +99,12 @@ pub(super) fn encode(yuyv: &[u8], width: u16, height: u16, stride: usize) -> Opt
     if width == 0 || height == 0 || yuyv.len() < stride * usize::from(height) {
         return None;
     }
-    let mut jpeg = Vec::new();
-    let mut encoder = Encoder::new(&mut jpeg, QUALITY);
-    encoder.set_sampling_factor(SamplingFactor::F_2_2);
-    let picture = Yuyv {
+    Some(jpeg::encode(Yuyv {
         bytes: yuyv,
         width,
         height,
         stride,
-    };
-    encoder.encode_image(picture).ok()?;
-    Some(jpeg)
+    }))
 }
 
 struct Yuyv<'a> {
@@ -144,15 +158,11 @@ mod tests {
     /// Without its tables, as a webcam sends it, and padded.
     fn bare(jpeg: &[u8]) -> Vec<u8> {
         let mut bare = SOI.to_vec();
-        let mut at = SOI.len();
-        while jpeg[at + 1] != SOS {
-            let length = usize::from(u16::from_be_bytes([jpeg[at + 2], jpeg[at + 3]])) + 2;
-            if jpeg[at + 1] != DHT {
-                bare.extend_from_slice(&jpeg[at..at + length]);
-            }
-            at += length;
+        let mut segments = Segments::of(jpeg);
+        for segment in segments.by_ref().filter(|it| it[1] != DHT) {
+            bare.extend_from_slice(segment);
         }
-        bare.extend_from_slice(&jpeg[at..]);
+        bare.extend_from_slice(&jpeg[segments.start_of_scan().unwrap()..]);
         bare.extend_from_slice(&[0; 37]);
         bare
     }
