@@ -33,6 +33,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["alarm", "clock", "config", "gpio", "inbox", "mqtt"],
     ),
     ("mqtt", &["alarm", "clock", "config", "inbox"]),
+    ("access", &["alarm", "clock", "config", "inbox", "store"]),
     ("camera", &["alarm", "clock", "config", "inbox", "store"]),
     ("actuators", &["alarm", "clock"]),
     ("notify", &["alarm", "clock", "config"]),
