@@ -228,6 +228,31 @@ fn taps(start: f32, length: f32, count: usize) -> Vec<Taps> {
         .collect()
 }
 
+/// Smoothed by a bell of this standard deviation, in pixels.
+pub(super) fn blurred(luma: &[f32], width: usize, deviation: f32) -> Vec<f32> {
+    let reach = (deviation * 3.0).ceil() as isize;
+    let bell: Vec<f32> = (-reach..=reach)
+        .map(|at| (-0.5 * (at as f32 / deviation).powi(2)).exp())
+        .collect();
+    let sum: f32 = bell.iter().sum();
+    let height = luma.len() / width;
+    let one_way = |luma: &[f32], step: [isize; 2]| -> Vec<f32> {
+        let places = (0..height as isize).flat_map(|y| (0..width as isize).map(move |x| (x, y)));
+        places
+            .map(|(x, y)| {
+                let taps = (-reach..=reach).zip(&bell);
+                let taps = taps.map(|(at, weight)| {
+                    let x = (x + at * step[0]).clamp(0, width as isize - 1) as usize;
+                    let y = (y + at * step[1]).clamp(0, height as isize - 1) as usize;
+                    luma[y * width + x] * weight
+                });
+                taps.sum::<f32>() / sum
+            })
+            .collect()
+    };
+    one_way(&one_way(luma, [1, 0]), [0, 1])
+}
+
 fn options() -> DecoderOptions {
     DecoderOptions::default()
         .set_max_width(MOST_PIXELS)

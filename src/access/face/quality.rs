@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::picture::{Picture, blurred};
+
 /// What is wrong with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -47,11 +49,11 @@ pub struct Quality {
 
 impl Quality {
     /// Faces are known from this width on: the narrowest of the ORL faces has 49 pixels.
-    const WIDTH: f32 = 48.0;
+    const WIDTH: f32 = 40.0;
     /// The ORL faces with three tenths of their light have 25 to 45, and are known by their owner's
     /// templates, but make poor templates themselves.
     const LIGHT: f32 = 50.0;
-    const SHARP: f32 = 0.0;
+    const SHARP: f32 = 0.035;
     const TURN: f32 = 0.35;
     const ROLL: f32 = 25.0;
 
@@ -74,10 +76,18 @@ impl Quality {
     }
 }
 
-/// The share of the contrast that is lost when neighbours are averaged.
-pub(super) fn sharpness(luma: &[f32], smoothed: &[f32]) -> f32 {
-    let mean = luma.iter().sum::<f32>() / luma.len() as f32;
-    let contrast: f32 = luma.iter().map(|it| (it - mean).powi(2)).sum();
-    let fine: f32 = luma.iter().zip(smoothed).map(|(a, b)| (a - b).powi(2)).sum();
+/// The share of the contrast that is lost when neighbours are averaged, between forehead and chin of
+/// an upright face: hair and background would say something else.
+pub(super) fn sharpness(upright: &Picture) -> f32 {
+    let (across, down) = (28..84, 30..100);
+    let (width, luma) = (across.len(), upright.luma());
+    let face: Vec<f32> = down
+        .flat_map(|y| &luma[y * upright.width()..][across.clone()])
+        .copied()
+        .collect();
+    let smooth = blurred(&face, width, 1.0);
+    let mean = face.iter().sum::<f32>() / face.len() as f32;
+    let contrast: f32 = face.iter().map(|it| (it - mean).powi(2)).sum();
+    let fine: f32 = face.iter().zip(&smooth).map(|(a, b)| (a - b).powi(2)).sum();
     (fine / contrast.max(1.0)).sqrt()
 }

@@ -10,7 +10,7 @@ use super::embed::{Embedder, Embedding, upright};
 use super::models::{self, NoModel};
 use super::picture::{Picture, Rect};
 use super::quality::{Quality, sharpness};
-use super::relief::{Pose, blurred};
+use super::relief::Pose;
 
 /// A face's surroundings are looked at again, this large: the landmarks become finer than in the
 /// whole picture.
@@ -84,11 +84,10 @@ impl CloseUp {
         let upright = upright(&view.picture, &near.landmarks);
         let pose = Pose::of(&view.picture, &near.landmarks)?;
         let [left, right] = near.landmarks.eyes;
-        let luma = upright.luma();
         let quality = Quality {
             width: face.rect.width,
             light: view.light,
-            sharp: sharpness(&luma, &blurred(&luma, upright.width(), 1.0)),
+            sharp: sharpness(&upright),
             turn: pose.turn,
             roll: (right[1] - left[1]).atan2(right[0] - left[0]).to_degrees(),
         };
