@@ -49,6 +49,7 @@ pub(super) fn who(house: &House, peer: Peer, headers: &HeaderMap) -> Result<Acto
                 name: Some(holder.name),
                 origin: Origin::Token,
                 right: holder.right,
+                with: Vec::new(),
             })
             .ok_or_else(|| {
                 Problem::new(
