@@ -26,7 +26,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("supervisor", &["alarm", "clock", "inbox"]),
-    ("web", &["access", "alarm", "clock", "config", "inbox", "store"]),
+    (
+        "web",
+        &["access", "alarm", "clock", "config", "inbox", "store"],
+    ),
     ("outbox", &["alarm", "clock", "config", "inbox", "notify"]),
     (
         "access",

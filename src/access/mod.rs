@@ -141,7 +141,8 @@ impl Access {
             .map_err(|_| NotEnrolled::System("hashing the PIN failed".to_owned()))?
             .ok_or(NotEnrolled::Taken)?
             .map_err(NotEnrolled::System)?;
-        self.enrol(name, vec![KnownBy::Pin { hash, duress }], by).await
+        self.enrol(name, vec![KnownBy::Pin { hash, duress }], by)
+            .await
     }
 
     /// Makes a person known by these, all of one kind. A PIN takes the place of the one they had;
@@ -166,7 +167,13 @@ impl Access {
         };
         let _one = self.0.changing.lock().await;
         let known = self.people();
-        let first_id = known.credentials().iter().map(|it| it.id).max().unwrap_or(0) + 1;
+        let first_id = known
+            .credentials()
+            .iter()
+            .map(|it| it.id)
+            .max()
+            .unwrap_or(0)
+            + 1;
         let enrolled = self.0.clock.wall();
         let replaced = by_these.iter().flat_map(|new| known.replaced_by(name, new));
         let mut changes: Vec<PeopleChange> = replaced.map(PeopleChange::Removed).collect();
@@ -180,7 +187,8 @@ impl Access {
         }));
         info!(person = name, factor = factor.word(), "enrolled");
         let person = name.to_owned();
-        self.change(changes, Record::Enrolled { person, factor, by }).await
+        self.change(changes, Record::Enrolled { person, factor, by })
+            .await
     }
 
     /// Forgets a person, with all that they were known by. The slots of their fingers, which the
@@ -198,7 +206,8 @@ impl Access {
         info!(person = name, "forgotten");
         let person = name.to_owned();
         let changes = vec![PeopleChange::Forgotten(person.clone())];
-        self.change(changes, Record::Forgotten { person, by }).await?;
+        self.change(changes, Record::Forgotten { person, by })
+            .await?;
         Ok(slots)
     }
 
@@ -206,7 +215,9 @@ impl Access {
         let known = self.people().changed(&changes);
         self.0.people.send_replace(Arc::new(known));
         let kept = timeout(KEPT_WITHIN, (self.0.keep)(changes, says)).await;
-        kept.unwrap_or(false).then_some(()).ok_or(NotEnrolled::NotKept)
+        kept.unwrap_or(false)
+            .then_some(())
+            .ok_or(NotEnrolled::NotKept)
     }
 
     /// For how long no PIN counts from there.

@@ -69,15 +69,13 @@ impl People {
     pub fn list(&self) -> Vec<Person> {
         let mut people: BTreeMap<&str, Person> = BTreeMap::new();
         for credential in &self.credentials {
-            let person = people
-                .entry(&credential.person)
-                .or_insert_with(|| Person {
-                    name: credential.person.clone(),
-                    pin: false,
-                    fingers: 0,
-                    faces: 0,
-                    since: credential.enrolled,
-                });
+            let person = people.entry(&credential.person).or_insert_with(|| Person {
+                name: credential.person.clone(),
+                pin: false,
+                fingers: 0,
+                faces: 0,
+                since: credential.enrolled,
+            });
             match credential.known_by {
                 KnownBy::Pin { duress, .. } => person.pin |= !duress,
                 KnownBy::Finger { .. } => person.fingers += 1,
@@ -186,7 +184,16 @@ mod tests {
         for good in ["Anna", "Ζωή", "Ben 2", "O'Neill", "Anna-Maria", "dr. x"] {
             assert_eq!(name(good), Ok(good));
         }
-        for bad in ["", " Anna", "Anna ", "a/b", "a\nb", "..", "<b>", &"x".repeat(65)] {
+        for bad in [
+            "",
+            " Anna",
+            "Anna ",
+            "a/b",
+            "a\nb",
+            "..",
+            "<b>",
+            &"x".repeat(65),
+        ] {
             assert!(name(bad).is_err(), "{bad:?}");
         }
     }

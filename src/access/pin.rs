@@ -82,8 +82,7 @@ pub fn whose(pin: &Pin, people: &People) -> (Who, bool) {
 
 /// This PIN was hashed to that.
 fn fits(pin: &Pin, kept: &str) -> bool {
-    PasswordHash::new(kept)
-        .is_ok_and(|kept| argon2id().verify_password(pin.bytes(), &kept).is_ok())
+    PasswordHash::new(kept).is_ok_and(|kept| argon2id().verify_password(pin.bytes(), &kept).is_ok())
 }
 
 fn argon2id() -> Argon2<'static> {
@@ -121,7 +120,10 @@ mod tests {
         assert_eq!(whose(&pin("2580"), &people), (anna(), false));
         assert_eq!(whose(&pin("0852"), &people), (anna(), true));
         assert_eq!(whose(&pin("2581"), &people), (Who::Stranger, false));
-        assert_eq!(whose(&pin("2580"), &People::default()), (Who::Stranger, false));
+        assert_eq!(
+            whose(&pin("2580"), &People::default()),
+            (Who::Stranger, false)
+        );
     }
 
     #[test]

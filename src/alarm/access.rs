@@ -265,7 +265,10 @@ impl Alarm {
         };
         // Who may be meant: whoever was shown; on a wire anybody who showed something else, the
         // latest first, and nobody by name.
-        let named = halves.iter().rev().filter_map(|half| half.person.as_deref());
+        let named = halves
+            .iter()
+            .rev()
+            .filter_map(|half| half.person.as_deref());
         let candidates: Vec<Option<&str>> = match person {
             Some(name) => vec![Some(name)],
             None => named.map(Some).chain([None]).collect(),
@@ -310,7 +313,14 @@ impl Alarm {
         halves.retain(|half| half.person.is_some() && half.person != by.name);
         let granted = asks.unwrap_or_else(|| self.granted());
         let what = granted.word().to_owned();
-        self.record(None, Record::Granted { what, by: by.clone() }, out);
+        self.record(
+            None,
+            Record::Granted {
+                what,
+                by: by.clone(),
+            },
+            out,
+        );
         let at_the_door = by.origin == Origin::Reader;
         let before = out.len();
         let answer = self.command(granted, by.clone(), now, out);
@@ -349,7 +359,7 @@ impl Alarm {
         asks: Option<&Command>,
         out: &mut Vec<Action>,
     ) -> Answer {
-        let seconds = wait.as_secs() + 1;
+        let seconds = wait.as_millis().div_ceil(1_000);
         let why = format!("too many wrong tries: again in {seconds} s");
         let tries = self.durable.tries.iter_mut();
         let told = tries

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::{Config, Contact, Sensor, Source};
-use crate::alarm::{AccessPolicy, ExhaustPolicy, PanelPolicy, PhonePolicy, Policy, PowerOn, Rung, SensorPolicy};
+use crate::alarm::{
+    AccessPolicy, ExhaustPolicy, PanelPolicy, PhonePolicy, Policy, PowerOn, Rung, SensorPolicy,
+};
 
 /// An alarm mail leaves without a photo after this long (the contract fixes it).
 const PHOTO_WAIT: Duration = Duration::from_secs(5);

@@ -62,9 +62,9 @@ impl web::History for ShownHistory {
 
     fn duress(&self, limit: usize) -> io::Result<Vec<Value>> {
         let found = self.0.duress(limit).map_err(failed)?;
-        let shown = found.iter().map(|it| {
-            json!({"at": it.at.rfc3339(), "clock_set": it.clock_set, "by": it.by})
-        });
+        let shown = found
+            .iter()
+            .map(|it| json!({"at": it.at.rfc3339(), "clock_set": it.clock_set, "by": it.by}));
         Ok(shown.collect())
     }
 

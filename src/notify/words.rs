@@ -91,7 +91,11 @@ impl<'a> Words<'a> {
                 paused,
             } => {
                 let done = if *paused { "paused" } else { "disarmed" };
-                format!("{done} by {} after {}", by.described(), lasting(*after_seconds))
+                format!(
+                    "{done} by {} after {}",
+                    by.described(),
+                    lasting(*after_seconds)
+                )
             }
             About::NobodyAnswered { .. } => "NOBODY ANSWERED the calls".to_owned(),
             About::Unwatched { sensor, .. } => format!("{sensor} is not being watched"),

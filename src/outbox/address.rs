@@ -151,10 +151,7 @@ impl AddressBook {
         let thread = notice.incident.map(|incident| self.thread(incident));
         let (contacts, webhooks) = match notice.is_silent() {
             true => (self.channels.duress.clone(), Vec::new()),
-            false => (
-                self.channels.emails.clone(),
-                self.channels.webhooks.clone(),
-            ),
+            false => (self.channels.emails.clone(), self.channels.webhooks.clone()),
         };
         let mails = contacts.into_iter().map(|contact| {
             let root = thread

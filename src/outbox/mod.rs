@@ -161,10 +161,7 @@ impl Message {
     pub fn is_urgent(&self) -> bool {
         match (&self.to, &self.notice.about) {
             (Recipient::Phone, _)
-            | (
-                _,
-                About::Alarm { .. } | About::Unwatched { .. } | About::Duress { .. },
-            ) => true,
+            | (_, About::Alarm { .. } | About::Unwatched { .. } | About::Duress { .. }) => true,
             (
                 Recipient::Email { .. } | Recipient::Webhook { .. },
                 About::FollowUp { .. }

@@ -36,7 +36,11 @@ pub fn sentence(what: &Record) -> String {
         }
         Record::Acknowledged { by } => format!("acknowledged by {}", by.described()),
         Record::Enrolled { person, factor, by } => {
-            format!("a {} of {person} enrolled by {}", factor.word(), by.described())
+            format!(
+                "a {} of {person} enrolled by {}",
+                factor.word(),
+                by.described()
+            )
         }
         Record::Forgotten { person, by } => format!("{person} forgotten by {}", by.described()),
         Record::Granted { what, by } => format!("let in to {what}: {}", by.described()),
@@ -45,7 +49,11 @@ pub fn sentence(what: &Record) -> String {
             command,
             by,
             reasons,
-        } => format!("{command} refused to {}: {}", by.described(), reasons.join("; ")),
+        } => format!(
+            "{command} refused to {}: {}",
+            by.described(),
+            reasons.join("; ")
+        ),
         Record::Inhibited { sensor, why } => format!("{sensor} inhibited: {why}"),
         Record::Restored { sensor } => format!("{sensor} takes part again"),
         Record::Exhaust { on } => format!("exhaust fan {}", on_off(*on)),

@@ -4,10 +4,10 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use super::{Check, HOUR, MINUTE, SECOND};
+use crate::alarm::{Factor, Grant};
 use crate::config::choice::{Choice, WordOr};
 use crate::config::raw_people::{RawAccess, RawFaceLine, RawFactor, RawFinger, RawGrant};
 use crate::config::values::At;
-use crate::alarm::{Factor, Grant};
 use crate::config::{Access, FaceInput, FingerInput};
 
 impl Check<'_> {
