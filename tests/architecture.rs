@@ -26,14 +26,22 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("supervisor", &["alarm", "clock", "inbox"]),
-    ("web", &["alarm", "clock", "config", "inbox", "store"]),
+    (
+        "web",
+        &["access", "alarm", "clock", "config", "inbox", "store"],
+    ),
     ("outbox", &["alarm", "clock", "config", "inbox", "notify"]),
+    (
+        "access",
+        &[
+            "alarm", "camera", "clock", "config", "gpio", "inbox", "sensors", "store",
+        ],
+    ),
     (
         "sensors",
         &["alarm", "clock", "config", "gpio", "inbox", "mqtt"],
     ),
     ("mqtt", &["alarm", "clock", "config", "inbox"]),
-    ("access", &["alarm", "clock", "config", "inbox", "store"]),
     ("camera", &["alarm", "clock", "config", "inbox", "store"]),
     ("actuators", &["alarm", "clock"]),
     ("notify", &["alarm", "clock", "config"]),
