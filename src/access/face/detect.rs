@@ -6,6 +6,7 @@
 use rten::{Model, NodeId, RunOptions, ValueOrView};
 use rten_tensor::NdTensor;
 use rten_tensor::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::picture::{Picture, Rect};
 
@@ -23,7 +24,7 @@ const OVERLAP: f32 = 0.3;
 pub type Point = [f32; 2];
 
 /// Eyes, nose and corners of the mouth. Left and right as in the picture.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Landmarks {
     /// The eyes' middles.
     pub eyes: [Point; 2],
@@ -50,7 +51,7 @@ impl Landmarks {
 }
 
 /// One face that was found.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Face {
     /// From the forehead to the chin.
     pub rect: Rect,

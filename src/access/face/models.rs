@@ -34,7 +34,7 @@ pub(super) const YUNET: ModelFile = ModelFile {
     name: "face_detection_yunet_2023mar_int8bq.onnx",
     sha256: "49f000ec501fef24739071fc7e68267d32209045b6822c0c72dce1da25726f10",
     bytes: 122_489,
-    folded_sha256: "",
+    folded_sha256: "ed0de297f651f29d4d0ca7631305ff12d62773bafcbe601d625d5790ad8b943b",
 };
 
 /// Tells faces apart.
@@ -42,7 +42,7 @@ pub(super) const SFACE: ModelFile = ModelFile {
     name: "face_recognition_sface_2021dec_int8bq.onnx",
     sha256: "fb143eea07838aa532d1c95df5f69899974ea0140e1fba05e94204be13ed74ee",
     bytes: 10_667_852,
-    folded_sha256: "",
+    folded_sha256: "bf1ac78ffde6164ccd256322a54c59c8343b5c2bd0b9277bd5e173c5387b2348",
 };
 
 /// Both.

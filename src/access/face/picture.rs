@@ -1,5 +1,6 @@
 //! Pictures as rows of red, green and blue: from files, and in other sizes. Pure.
 
+use serde::{Deserialize, Serialize};
 use zune_jpeg::JpegDecoder;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
@@ -169,7 +170,7 @@ impl Picture {
 }
 
 /// A part of a picture; its edges may lie between pixels, and outside.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Rect {
     /// Left edge, in pixels.
     pub x: f32,

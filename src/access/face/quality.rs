@@ -57,6 +57,16 @@ impl Quality {
     const TURN: f32 = 0.35;
     const ROLL: f32 = 25.0;
 
+    /// It is turned and tilted no further than the network can do with.
+    pub fn is_frontal(&self) -> bool {
+        (self.turn - 0.5).abs() <= Self::TURN && self.roll.abs() <= Self::ROLL
+    }
+
+    /// It is in focus.
+    pub fn is_sharp(&self) -> bool {
+        self.sharp >= Self::SHARP
+    }
+
     /// What is wrong; nothing is best.
     pub fn flaws(&self) -> Vec<Flaw> {
         let mut flaws = Vec::new();
@@ -66,10 +76,10 @@ impl Quality {
         if self.light < Self::LIGHT {
             flaws.push(Flaw::Dark);
         }
-        if self.sharp < Self::SHARP {
+        if !self.is_sharp() {
             flaws.push(Flaw::Blurred);
         }
-        if (self.turn - 0.5).abs() > Self::TURN || self.roll.abs() > Self::ROLL {
+        if !self.is_frontal() {
             flaws.push(Flaw::NotFrontal);
         }
         flaws
