@@ -43,6 +43,14 @@ impl Service {
         Ok(Service { socket, runtime })
     }
 
+    /// Somebody answers at the socket, or will not speak with us.
+    pub(super) fn is_running(&self) -> bool {
+        match std::os::unix::net::UnixStream::connect(&self.socket) {
+            Ok(_) => true,
+            Err(error) => !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused),
+        }
+    }
+
     /// Runs what asks the service.
     pub(super) fn block_on<T>(&self, asking: impl Future<Output = T>) -> T {
         self.runtime.block_on(asking)

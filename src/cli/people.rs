@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use super::client::Service;
 use super::exit::{Exit, Failed, Result};
+use super::face::{self, EnrollFaceArgs};
+use super::Places;
 
 /// `asfaleia enroll`
 #[derive(Args)]
@@ -20,6 +22,8 @@ pub(super) struct EnrollArgs {
 enum What {
     /// A PIN, asked for twice; takes the place of the one they had
     Pin(PinArgs),
+    /// A face, from the camera or from pictures; takes the place of the one they had
+    Face(EnrollFaceArgs),
 }
 
 #[derive(Args)]
@@ -50,9 +54,10 @@ pub(super) struct PeopleArgs {
     json: bool,
 }
 
-pub(super) fn enroll(service: &Service, args: EnrollArgs) -> Result {
+pub(super) fn enroll(places: &Places, args: EnrollArgs) -> Result {
     match args.what {
-        What::Pin(args) => pin(service, &args),
+        What::Pin(args) => pin(&Service::find(places.socket.as_deref())?, &args),
+        What::Face(args) => face::enroll(places, &args),
     }
 }
 
@@ -146,7 +151,7 @@ fn line() -> Result<String> {
 }
 
 /// A name as a part of an address.
-fn in_a_path(name: &str) -> String {
+pub(super) fn in_a_path(name: &str) -> String {
     let mut path = String::new();
     for byte in name.bytes() {
         match byte {

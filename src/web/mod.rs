@@ -6,6 +6,7 @@
 
 mod answer;
 mod api;
+mod faces;
 mod fields;
 mod guard;
 mod history;
@@ -65,6 +66,8 @@ fn router(app: App) -> Router {
         .route("/people", get(people::list))
         .route("/people/{name}", delete(people::forget))
         .route("/people/{name}/pin", post(people::pin))
+        .route("/people/{name}/face", post(faces::enrol))
+        .route("/faces/closest", post(faces::whose))
         .route("/duress", get(people::duress))
         .route("/events", get(history::events))
         .route("/stream", get(stream::stream))

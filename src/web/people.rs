@@ -82,7 +82,7 @@ pub(super) async fn duress(
     Ok(Json(json!({ "duress": alarms })))
 }
 
-fn problem(why: NotEnrolled) -> Problem {
+pub(super) fn problem(why: NotEnrolled) -> Problem {
     let status = match &why {
         NotEnrolled::Name(_) | NotEnrolled::Pin(_) => StatusCode::BAD_REQUEST,
         NotEnrolled::Taken => StatusCode::CONFLICT,

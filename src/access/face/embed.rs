@@ -7,6 +7,7 @@ use rten_tensor::prelude::*;
 
 use super::detect::{Landmarks, Point};
 use super::picture::Picture;
+use crate::store::{KnownBy, TEMPLATE};
 
 /// How large an upright face is, in pixels.
 pub(super) const UPRIGHT: usize = 112;
@@ -25,7 +26,7 @@ pub struct Embedding(pub(super) Vec<f32>);
 
 impl Embedding {
     /// How many numbers.
-    pub const LENGTH: usize = 128;
+    pub const LENGTH: usize = TEMPLATE;
 
     /// Made to length 1. `None`: not so many numbers, or none but zeros.
     pub fn new(mut numbers: Vec<f32>) -> Option<Self> {
@@ -35,6 +36,14 @@ impl Embedding {
         }
         numbers.iter_mut().for_each(|it| *it /= length);
         Some(Embedding(numbers))
+    }
+
+    /// As a person is known by it.
+    pub fn known_by(&self) -> KnownBy {
+        let template: Box<[f32]> = self.0.as_slice().into();
+        KnownBy::Face {
+            template: template.try_into().expect("an embedding has so many numbers"),
+        }
     }
 
     /// The numbers.

