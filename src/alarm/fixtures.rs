@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::policy::{
-    AccessPolicy, Entry, ExhaustPolicy, Mode, PanelPolicy, PhonePolicy, Policy, PowerOn, Rung, SensorKind,
-    SensorPolicy,
+    AccessPolicy, Entry, ExhaustPolicy, Mode, PanelPolicy, PhonePolicy, Policy, PowerOn, Rung,
+    SensorKind, SensorPolicy,
 };
 
 const fn secs(secs: u64) -> Duration {
