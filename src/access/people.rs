@@ -70,8 +70,9 @@ impl People {
         enrolled: WallTime,
     ) -> Vec<PeopleChange> {
         let last_id = self.credentials.iter().map(|it| it.id).max().unwrap_or(0);
-        let mut replaced: Vec<u64> =
-            (by_these.iter()).flat_map(|new| self.replaced_by(person, new)).collect();
+        let mut replaced: Vec<u64> = (by_these.iter())
+            .flat_map(|new| self.replaced_by(person, new))
+            .collect();
         replaced.sort_unstable();
         replaced.dedup();
         let removed = replaced.into_iter().map(PeopleChange::Removed);

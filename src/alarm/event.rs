@@ -333,6 +333,8 @@ pub enum TroubleCode {
     GpioGone,
     /// The camera gives no pictures.
     Camera,
+    /// Faces cannot be recognised.
+    Face,
     /// Mail cannot leave.
     Mail,
     /// Calls cannot be placed.
@@ -392,6 +394,7 @@ impl TroubleCode {
             Self::NodeGone => "node-gone",
             Self::GpioGone => "gpio-gone",
             Self::Camera => "camera",
+            Self::Face => "face",
             Self::Mail => "mail",
             Self::Phone => "phone",
             Self::Webhook => "webhook",

@@ -5,10 +5,10 @@ use std::io::Write;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use super::Places;
 use super::client::Service;
 use super::exit::Result;
 use super::face::{self, TestFaceArgs};
-use super::Places;
 use super::status::one_line;
 use crate::web::StatusBody;
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -11,7 +12,7 @@ use super::client::Service;
 use super::exit::{Exit, Failed, Result};
 use super::{CONFIG, Places};
 use crate::access::face::{
-    self, Embedding, Eyes, Look, NoModel, Recogniser, SAME, VIEWS, Views, closest,
+    self, Embedding, Eyes, Look, NoModel, Recogniser, SAME, Unfit, VIEWS, Views, closest,
 };
 use crate::access::people::{self, People};
 use crate::alarm::{Actor, Factor, Origin, Record};
@@ -100,12 +101,17 @@ pub(super) fn test(places: &Places, args: &TestFaceArgs) -> Result {
     let same = found.as_ref().filter(|(_, similarity)| *similarity >= SAME);
     let name = same.map(|(name, _)| name.as_str());
     let similarity = found.as_ref().map(|(_, similarity)| *similarity);
-    let flaws = look.seen.as_ref().map(|seen| seen.quality.flaws()).unwrap_or_default();
+    let flaws = look
+        .seen
+        .as_ref()
+        .map(|seen| seen.quality.flaws())
+        .unwrap_or_default();
     let mut out = std::io::stdout();
     if args.json {
-        let seen = look.seen.as_ref().map(|seen| {
-            json!({ "face": seen.face, "quality": seen.quality, "flaws": flaws })
-        });
+        let seen = look
+            .seen
+            .as_ref()
+            .map(|seen| json!({ "face": seen.face, "quality": seen.quality, "flaws": flaws }));
         let said = json!({
             "name": name,
             "similarity": similarity,
@@ -128,39 +134,132 @@ pub(super) fn test(places: &Places, args: &TestFaceArgs) -> Result {
             face.rect.y,
             face.likely,
             seen.quality.turn - 0.5,
-            if flaws.is_empty() { "good".to_owned() } else { flaws.join("; ") },
+            if flaws.is_empty() {
+                "good".to_owned()
+            } else {
+                flaws.join("; ")
+            },
         )
     });
     let name = name.unwrap_or("null");
-    writeln!(out, "{name}, similarity {similarity} of {SAME} needed, faces {}{seen}", look.faces)?;
+    writeln!(
+        out,
+        "{name}, similarity {similarity} of {SAME} needed, faces {}{seen}",
+        look.faces
+    )?;
     Ok(())
 }
 
 pub(super) fn enroll(places: &Places, args: &EnrollFaceArgs) -> Result {
     let house = House::of(places)?;
-    let Some(folder) = &args.images else {
-        return Err(Failed::new(Exit::Usage, "name a folder of pictures with --images DIR"));
-    };
     let mut eyes = house.eyes()?;
+    let views = match &args.images {
+        Some(folder) => from_pictures(&mut eyes, folder)?,
+        None => from_camera(&mut eyes, &Service::find(places.socket.as_deref())?)?,
+    };
+    house.keep(places, &args.name, &views)
+}
+
+fn from_pictures(eyes: &mut Eyes, folder: &Path) -> Result<Vec<Embedding>> {
+    let mut out = std::io::stdout();
     let mut views = Views::default();
+    let mut looks = Vec::new();
     for file in pictures(folder)? {
         let name = file.file_name().unwrap_or_default().display().to_string();
-        let added = look(&mut eyes, &file)
-            .map_err(|failed| failed.error)
-            .and_then(|look| views.add(&look).map_err(|unfit| unfit.to_string()));
-        match added {
-            Ok(()) => writeln!(std::io::stdout(), "{name}: good")?,
-            Err(why) => writeln!(std::io::stdout(), "{name}: left out: {why}")?,
+        match look(eyes, &file) {
+            Ok(look) => looks.push((name, look)),
+            Err(Failed { error, .. }) => writeln!(out, "{name}: left out: {error}")?,
         }
     }
+    // A view from the left may be known for the same person only once one from the middle is there.
+    loop {
+        let before = looks.len();
+        let mut others = Vec::new();
+        for (name, look) in looks {
+            match views.add(&look) {
+                Ok(()) => writeln!(out, "{name}: good")?,
+                Err(Unfit::SomebodyElse) => others.push((name, look)),
+                Err(unfit) => writeln!(out, "{name}: left out: {unfit}")?,
+            }
+        }
+        looks = others;
+        if looks.is_empty() || looks.len() == before {
+            break;
+        }
+    }
+    for (name, _) in &looks {
+        writeln!(out, "{name}: left out: {}", Unfit::SomebodyElse)?;
+    }
     let count = views.count();
-    let views = views.chosen().ok_or_else(|| {
-        Failed::new(
-            Exit::Data,
-            format!("{VIEWS} good pictures are needed, and {count} of {} are; nothing was changed", folder.display()),
-        )
-    })?;
-    house.keep(places, &args.name, &views)
+    views.chosen().ok_or_else(|| {
+        let folder = folder.display();
+        let why = format!(
+            "{VIEWS} good pictures are needed, and {count} of {folder} are; nothing was changed"
+        );
+        Failed::new(Exit::Data, why)
+    })
+}
+
+/// What to do for each view, and which way the nose points then: 0 straight, else the side of the
+/// picture, the second time the other one.
+const GUIDE: [(&str, bool); VIEWS] = [
+    ("look straight into the camera", false),
+    ("turn your head a little to the left", true),
+    ("now to the right", true),
+    ("straight again, the chin a little up", false),
+    ("and a little down", false),
+];
+/// A head that is turned has its nose so far from the middle; one that is not, less far.
+const TURNED: f32 = 0.08;
+/// For each view.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn from_camera(eyes: &mut Eyes, service: &Service) -> Result<Vec<Embedding>> {
+    let mut out = std::io::stdout();
+    let mut views = Views::default();
+    let mut side = 0.0;
+    for (what, turned) in GUIDE {
+        writeln!(out, "{what}")?;
+        let began = Instant::now();
+        let mut said = String::new();
+        loop {
+            if began.elapsed() > PATIENCE {
+                let why = "no good view was seen for a minute; nothing was changed";
+                return Err(Failed::new(Exit::TempFail, why));
+            }
+            let frame = service.block_on(service.get_bytes("faces/frame"))?;
+            let look = eyes
+                .look(&frame)
+                .map_err(|why| Failed::new(Exit::Data, why))?;
+            let turn = look
+                .seen
+                .as_ref()
+                .map_or(0.0, |seen| seen.quality.turn - 0.5);
+            let wanted = match turned {
+                false => turn.abs() < TURNED,
+                true => turn.abs() >= TURNED && turn * side <= 0.0,
+            };
+            let why = match face::fit(&look) {
+                Err(unfit) => unfit.to_string(),
+                Ok(_) if !wanted => continue,
+                Ok(_) => match views.add(&look) {
+                    Ok(()) => {
+                        side = if turned { turn } else { side };
+                        break;
+                    }
+                    Err(unfit) => unfit.to_string(),
+                },
+            };
+            if why != said {
+                writeln!(out, "  {why}")?;
+                said = why;
+            }
+        }
+        writeln!(out, "  good")?;
+    }
+    Ok(views
+        .chosen()
+        .expect("there is a view for each line of the guide"))
 }
 
 /// What there is in this picture's file.
@@ -171,7 +270,12 @@ fn look(eyes: &mut Eyes, file: &Path) -> Result<Look> {
 }
 
 fn pictures(folder: &Path) -> Result<Vec<PathBuf>> {
-    let failed = |error| Failed::new(Exit::NoInput, format!("reading {}: {error}", folder.display()));
+    let failed = |error| {
+        Failed::new(
+            Exit::NoInput,
+            format!("reading {}: {error}", folder.display()),
+        )
+    };
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
@@ -206,7 +310,10 @@ impl House {
         let file = places.config();
         if places.config.is_none() && !Path::new(CONFIG).exists() {
             let models = face::place(None);
-            return Ok(House { models, store: None });
+            return Ok(House {
+                models,
+                store: None,
+            });
         }
         let loaded = config::load(&file, Depth::Shape)
             .map_err(|rejected| Failed::new(Exit::Config, rejected))?;
@@ -289,7 +396,10 @@ impl House {
             }],
             ..Batch::new(at)
         };
-        opened.store.commit(&[batch]).map_err(|why| Failed::new(Exit::IoErr, why))?;
+        opened
+            .store
+            .commit(&[batch])
+            .map_err(|why| Failed::new(Exit::IoErr, why))?;
         Ok(warning)
     }
 }

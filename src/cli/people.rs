@@ -6,10 +6,10 @@ use clap::{Args, Subcommand};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use serde_json::{Value, json};
 
+use super::Places;
 use super::client::Service;
 use super::exit::{Exit, Failed, Result};
 use super::face::{self, EnrollFaceArgs};
-use super::Places;
 
 /// `asfaleia enroll`
 #[derive(Args)]

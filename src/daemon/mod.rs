@@ -275,6 +275,7 @@ pub async fn run(
 
     // Sensors.
     let simulated = SharedSensors::new(&config, simulated_board.as_ref(), inbox.clone());
+    let frame = sources::frames(&camera_slot);
     let wiring = Wiring {
         inbox: inbox.clone(),
         pulses: pulses.clone(),
@@ -289,6 +290,7 @@ pub async fn run(
         broker,
         kept_at_broker: Mutex::default(),
         access: access.clone(),
+        camera: camera_slot.clone(),
     };
     let sources = Sources::start(&config, &wiring, &mut supervisor);
     start_troubles(&inbox, &config, kind, failing, chosen.rejected.as_ref());
@@ -328,6 +330,7 @@ pub async fn run(
         sim: devices.sim.map(|make| make(simulated)),
         kind,
         reload: reloader.as_web(),
+        frame,
         access,
         tokens: Arc::new(NoTokens),
         version: env!("CARGO_PKG_VERSION"),

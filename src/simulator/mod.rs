@@ -3,6 +3,7 @@
 //! The peers are real ones: SMTP, HTTP and serial bytes flow. What breaks them is [`Faults`].
 
 mod call;
+mod faces;
 mod faults;
 mod listening;
 mod mail;

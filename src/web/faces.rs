@@ -3,6 +3,8 @@
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -33,7 +35,9 @@ pub(super) async fn enrol(
     let views: Option<Vec<Embedding>> = views.into_iter().map(Embedding::new).collect();
     let views = views.filter(|views| views.len() == VIEWS).ok_or_else(|| {
         let length = Embedding::LENGTH;
-        Problem::bad(format!("a face is {{\"views\": […]}}: {VIEWS} of {length} numbers each"))
+        Problem::bad(format!(
+            "a face is {{\"views\": […]}}: {VIEWS} of {length} numbers each"
+        ))
     })?;
     let access = &app.house.access;
     let warning = access.people().taken_for(&name, &views);
@@ -57,10 +61,24 @@ pub(super) async fn whose(
 ) -> Result<Json<Value>, Problem> {
     owner_only(&by, "trying faces")?;
     let face = Embedding::new(embedding).ok_or_else(|| {
-        Problem::bad(format!("a face is {{\"embedding\": […]}}: {} numbers", Embedding::LENGTH))
+        Problem::bad(format!(
+            "a face is {{\"embedding\": […]}}: {} numbers",
+            Embedding::LENGTH
+        ))
     })?;
     let people = app.house.access.people();
     let known = people.faces().map(|(name, template)| (name, &template[..]));
     let (name, similarity) = closest(&face, known).unzip();
     Ok(Json(json!({ "name": name, "similarity": similarity })))
+}
+
+/// What the camera sees now: for guiding somebody who is enrolled. Kept nowhere.
+pub(super) async fn frame(
+    State(app): State<App>,
+    Extension(by): Extension<Actor>,
+) -> Result<impl IntoResponse, Problem> {
+    owner_only(&by, "looking through the camera")?;
+    let frame = (app.house.frame)().await;
+    let frame = frame.map_err(|why| Problem::new(StatusCode::SERVICE_UNAVAILABLE, why))?;
+    Ok(([(header::CONTENT_TYPE, "image/jpeg")], frame.jpeg.to_vec()))
 }

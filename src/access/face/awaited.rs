@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::embed::Embedding;
-use super::message::Sighting;
+use super::message::Look;
 
 /// From here on it is the same person. Measured on the ORL faces, best of five templates: no stranger
 /// in 13,320 comes near, and no owner in 185 falls below; OpenCV's own 0.363 lets strangers in.
@@ -23,7 +23,11 @@ pub fn closest<'a>(
     known: impl IntoIterator<Item = (&'a str, &'a [f32])>,
 ) -> Option<(&'a str, f32)> {
     let cosine = |template: &[f32]| -> f32 {
-        face.numbers().iter().zip(template).map(|(a, b)| a * b).sum()
+        face.numbers()
+            .iter()
+            .zip(template)
+            .map(|(a, b)| a * b)
+            .sum()
     };
     known
         .into_iter()
@@ -49,17 +53,22 @@ struct Frame {
 impl Sightings {
     /// One more frame; `person`: whose face it is, if it is like any; `at` on any clock that only
     /// goes on. Who it is, when that is certain: after it all begins anew.
-    pub fn add(&mut self, sighting: &Sighting, person: Option<&str>, at: Duration) -> Option<String> {
+    pub fn add(&mut self, look: &Look, person: Option<&str>, at: Duration) -> Option<String> {
         let person = person?;
         if self.person.as_deref() != Some(person) {
             self.person = Some(person.to_owned());
             self.frames.clear();
         }
-        self.frames.retain(|frame| at.saturating_sub(frame.at) <= TOGETHER);
+        self.frames
+            .retain(|frame| at.saturating_sub(frame.at) <= TOGETHER);
         self.frames.push(Frame {
-            number: sighting.number,
+            number: look.number,
             at,
-            relief_with: sighting.relief_with.clone(),
+            relief_with: look
+                .seen
+                .as_ref()
+                .map(|seen| seen.relief_with.clone())
+                .unwrap_or_default(),
         });
         let known = |number: u64| self.frames.iter().any(|frame| frame.number == number);
         let pairs: Vec<(u64, u64)> = self
@@ -68,7 +77,10 @@ impl Sightings {
             .flat_map(|frame| frame.relief_with.iter().map(|with| (frame.number, *with)))
             .filter(|(_, with)| known(*with))
             .collect();
-        let mut shown: Vec<u64> = pairs.iter().flat_map(|(one, other)| [*one, *other]).collect();
+        let mut shown: Vec<u64> = pairs
+            .iter()
+            .flat_map(|(one, other)| [*one, *other])
+            .collect();
         shown.sort_unstable();
         shown.dedup();
         (pairs.len() >= PAIRS && shown.len() >= FRAMES).then(|| {
@@ -81,11 +93,36 @@ impl Sightings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::face::{Face, Landmarks, Quality, Rect, Seen};
 
-    fn seen(number: u64, relief_with: &[u64]) -> Sighting {
-        Sighting {
+    fn seen(number: u64, relief_with: &[u64]) -> Look {
+        let rect = Rect {
+            x: 0.0,
+            y: 0.0,
+            width: 80.0,
+            height: 100.0,
+        };
+        let landmarks = Landmarks::of([[0.0, 0.0]; 5]);
+        let quality = Quality {
+            width: 80.0,
+            light: 120.0,
+            sharp: 0.1,
+            turn: 0.5,
+            roll: 0.0,
+        };
+        Look {
             number,
-            relief_with: relief_with.to_vec(),
+            faces: 1,
+            seen: Some(Seen {
+                face: Face {
+                    rect,
+                    landmarks,
+                    likely: 0.9,
+                },
+                quality,
+                embedding: None,
+                relief_with: relief_with.to_vec(),
+            }),
         }
     }
 
@@ -100,14 +137,21 @@ mod tests {
         assert_eq!(sightings.add(&seen(2, &[1]), Some("Anna"), secs(2)), None);
         let sure = sightings.add(&seen(3, &[1]), Some("Anna"), secs(3));
         assert_eq!(sure.as_deref(), Some("Anna"));
-        assert_eq!(sightings.add(&seen(4, &[3]), Some("Anna"), secs(4)), None, "it begins anew");
+        assert_eq!(
+            sightings.add(&seen(4, &[3]), Some("Anna"), secs(4)),
+            None,
+            "it begins anew"
+        );
     }
 
     #[test]
     fn frames_that_show_no_head_never_count_however_many_they_are() {
         let mut sightings = Sightings::default();
         for number in 0..100 {
-            assert_eq!(sightings.add(&seen(number, &[]), Some("Anna"), secs(number)), None);
+            assert_eq!(
+                sightings.add(&seen(number, &[]), Some("Anna"), secs(number)),
+                None
+            );
         }
     }
 
@@ -117,7 +161,10 @@ mod tests {
         sightings.add(&seen(1, &[]), Some("Anna"), secs(1));
         sightings.add(&seen(2, &[1]), Some("Anna"), secs(2));
         sightings.add(&seen(3, &[1, 2]), Some("Ben"), secs(3));
-        assert_eq!(sightings.add(&seen(4, &[3, 2]), Some("Anna"), secs(4)), None);
+        assert_eq!(
+            sightings.add(&seen(4, &[3, 2]), Some("Anna"), secs(4)),
+            None
+        );
     }
 
     #[test]
@@ -125,7 +172,10 @@ mod tests {
         let mut sightings = Sightings::default();
         sightings.add(&seen(1, &[]), Some("Anna"), secs(1));
         assert_eq!(sightings.add(&seen(2, &[1]), None, secs(2)), None);
-        assert_eq!(sightings.add(&seen(3, &[1, 2]), Some("Anna"), secs(3)), None);
+        assert_eq!(
+            sightings.add(&seen(3, &[1, 2]), Some("Anna"), secs(3)),
+            None
+        );
     }
 
     #[test]

@@ -99,9 +99,9 @@ impl Looker {
         let broken = |why: &str| NoLook::Broken(why.to_owned());
         match timeout(self.patience, self.exchange(picture)).await {
             Err(_) => Err(broken("hangs: the child was ended")),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                Err(NoLook::Broken(format!("gave an answer that is none: {error}")))
-            }
+            Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Err(NoLook::Broken(
+                format!("gave an answer that is none: {error}"),
+            )),
             Ok(Err(_)) => Err(NoLook::Broken(match self.child.try_wait() {
                 Ok(Some(status)) => format!("failed: its child ended ({status})"),
                 Ok(None) | Err(_) => "failed: its child does not listen".to_owned(),

@@ -111,7 +111,11 @@ impl Detector {
     }
 
     /// The faces of a picture, the likeliest first.
-    pub(super) fn faces(&self, picture: &Picture, options: &RunOptions) -> Result<Vec<Face>, rten::RunError> {
+    pub(super) fn faces(
+        &self,
+        picture: &Picture,
+        options: &RunOptions,
+    ) -> Result<Vec<Face>, rten::RunError> {
         let (width, height) = (picture.width(), picture.height());
         let [across, down] = [width, height].map(|length| length.next_multiple_of(SIDE));
         let mut input = NdTensor::<f32, 4>::zeros([1, 3, down, across]);
@@ -178,7 +182,10 @@ fn best(mut faces: Vec<Face>) -> Vec<Face> {
     faces.sort_by(|one, other| other.likely.total_cmp(&one.likely));
     let mut best: Vec<Face> = Vec::new();
     for face in faces {
-        if best.iter().all(|one| overlap(&one.rect, &face.rect) <= OVERLAP) {
+        if best
+            .iter()
+            .all(|one| overlap(&one.rect, &face.rect) <= OVERLAP)
+        {
             best.push(face);
         }
     }

@@ -42,7 +42,9 @@ impl Embedding {
     pub fn known_by(&self) -> KnownBy {
         let template: Box<[f32]> = self.0.as_slice().into();
         KnownBy::Face {
-            template: template.try_into().expect("an embedding has so many numbers"),
+            template: template
+                .try_into()
+                .expect("an embedding has so many numbers"),
         }
     }
 
@@ -89,7 +91,9 @@ impl Embedder {
             }
         }
         let inputs = vec![(self.input, ValueOrView::from(input.view()))];
-        let [output] = self.model.run_n(inputs, [self.output], Some(options.clone()))?;
+        let [output] = self
+            .model
+            .run_n(inputs, [self.output], Some(options.clone()))?;
         let numbers = output.into_tensor::<f32>().expect("its output is floats");
         Ok(Embedding::new(numbers.to_vec()))
     }

@@ -21,7 +21,7 @@ pub const FRAME: usize = 160;
 /// Address space: the networks, a picture and what is computed between take a third of it.
 const MOST_MEMORY: u64 = 384 * 1024 * 1024;
 /// So many frames are kept for the comparison with the next.
-const REMEMBERED: usize = 6;
+const REMEMBERED: usize = 8;
 /// A face narrower than this part of the largest is in the background.
 const BESIDE: f32 = 0.4;
 /// Below this width a face is not worth the time of an embedding.
@@ -88,9 +88,20 @@ impl Eyes {
     /// # Errors
     /// Why it could not be looked at, in a sentence.
     pub fn look(&mut self, file: &[u8]) -> Result<Look, String> {
-        self.number += 1;
         let picture = Picture::decoded(file).map_err(|error| error.to_string())?;
-        let faces = self.recogniser.faces(&picture, self.side).map_err(|error| error.to_string())?;
+        self.look_at(&picture)
+    }
+
+    /// The same, of a picture that was read.
+    ///
+    /// # Errors
+    /// Why it could not be looked at, in a sentence.
+    pub fn look_at(&mut self, picture: &Picture) -> Result<Look, String> {
+        self.number += 1;
+        let faces = self
+            .recogniser
+            .faces(picture, self.side)
+            .map_err(|error| error.to_string())?;
         let near = |face: &&CloseUp| face.quality.width >= faces[0].quality.width * BESIDE;
         let count = faces.iter().filter(near).count();
         let seen = match faces.into_iter().next() {
@@ -108,19 +119,26 @@ impl Eyes {
         let (face, quality) = (largest.face, largest.quality);
         let useful = quality.width >= LEAST_WIDTH && quality.is_frontal();
         let embedding = match useful {
-            true => self.recogniser.embedding(&largest).map_err(|error| error.to_string())?,
+            true => self
+                .recogniser
+                .embedding(&largest)
+                .map_err(|error| error.to_string())?,
             false => None,
         };
         let mut relief_with = Vec::new();
         if let Some(embedding) = &embedding {
             // What is blurred shows nothing of a nose.
             if quality.is_sharp() {
-                let one_head = self.before.iter().filter(|(_, _, it)| it.similarity(embedding) >= SAME_HEAD);
+                let one_head = self
+                    .before
+                    .iter()
+                    .filter(|(_, _, it)| it.similarity(embedding) >= SAME_HEAD);
                 relief_with = one_head
                     .filter(|(_, before, _)| before.shows_relief_with(&largest))
                     .map(|(number, _, _)| *number)
                     .collect();
-                self.before.push_back((self.number, largest, embedding.clone()));
+                self.before
+                    .push_back((self.number, largest, embedding.clone()));
                 while self.before.len() > REMEMBERED {
                     self.before.pop_front();
                 }

@@ -96,7 +96,10 @@ impl<'a> Graph<'a> {
         let mut same_as: HashMap<&str, &str> = HashMap::new();
         let mut kept = Vec::new();
         for node in &self.nodes {
-            let output = *node.outputs.first().ok_or(Unexpected("a node without output"))?;
+            let output = *node
+                .outputs
+                .first()
+                .ok_or(Unexpected("a node without output"))?;
             match node.op {
                 "DequantizeLinear" => {
                     weights.insert(output, self.dequantised(node)?);
@@ -116,24 +119,33 @@ impl<'a> Graph<'a> {
         let mut out = Vec::new();
         let mut used: HashSet<&str> = HashSet::new();
         for node in &kept {
-            let inputs = node.inputs.iter().map(|name| *same_as.get(name).unwrap_or(name));
+            let inputs = node
+                .inputs
+                .iter()
+                .map(|name| *same_as.get(name).unwrap_or(name));
             let inputs: Vec<&str> = inputs.collect();
             put_bytes(&mut out, 1, &renamed(node.bytes, &inputs)?);
             used.extend(inputs);
         }
-        for name in self.tensor_names.iter().filter(|name| used.contains(**name)) {
+        for name in self
+            .tensor_names
+            .iter()
+            .filter(|name| used.contains(**name))
+        {
             put_bytes(&mut out, 5, self.tensors[name]);
         }
-        let mut names: Vec<&&str> = weights.keys().filter(|name| used.contains(**name)).collect();
+        let mut names: Vec<&&str> = weights
+            .keys()
+            .filter(|name| used.contains(**name))
+            .collect();
         names.sort_unstable();
         for name in names {
             put_bytes(&mut out, 5, &tensor(name, &weights[*name]));
         }
         for (number, names) in [(11, &self.inputs), (12, &self.outputs)] {
             // Old models list their weights as inputs.
-            let real = |name: &&&str| {
-                !self.tensors.contains_key(**name) && !weights.contains_key(**name)
-            };
+            let real =
+                |name: &&&str| !self.tensors.contains_key(**name) && !weights.contains_key(**name);
             for name in names.iter().filter(real) {
                 put_bytes(&mut out, number, &value_info(name));
             }
@@ -144,13 +156,22 @@ impl<'a> Graph<'a> {
     /// (value - zero point) x scale, where each block of a row has its own two.
     fn dequantised(&self, node: &Node) -> Result<Weight> {
         let [values, scales, zeros] = [0, 1, 2].map(|at| {
-            let name = node.inputs.get(at).ok_or(Unexpected("an input is missing"))?;
-            let bytes = self.tensors.get(name).ok_or(Unexpected("a weight is missing"))?;
+            let name = node
+                .inputs
+                .get(at)
+                .ok_or(Unexpected("an input is missing"))?;
+            let bytes = self
+                .tensors
+                .get(name)
+                .ok_or(Unexpected("a weight is missing"))?;
             Tensor::read(bytes)
         });
         let (values, scales, zeros) = (values?, scales?, zeros?);
         let block = attribute(node.bytes, "block_size")?;
-        let row = *values.dims.last().ok_or(Unexpected("a weight is a single number"))?;
+        let row = *values
+            .dims
+            .last()
+            .ok_or(Unexpected("a weight is a single number"))?;
         if values.data_type != INT8 || zeros.data_type != INT8 || scales.data_type != FLOAT {
             return Err(Unexpected("weights that are not 8-bit"));
         }
@@ -168,12 +189,18 @@ impl<'a> Graph<'a> {
         }
         let rows = values.raw.chunks_exact(row);
         let mut plain = Vec::with_capacity(values.raw.len());
-        for (row, (scales, zeros)) in
-            rows.zip(scales.chunks_exact(blocks).zip(zeros.raw.chunks_exact(blocks)))
-        {
+        for (row, (scales, zeros)) in rows.zip(
+            scales
+                .chunks_exact(blocks)
+                .zip(zeros.raw.chunks_exact(blocks)),
+        ) {
             for (values, (scale, zero)) in row.chunks(block).zip(scales.iter().zip(zeros)) {
                 let zero = f32::from(*zero as i8);
-                plain.extend(values.iter().map(|value| (f32::from(*value as i8) - zero) * scale));
+                plain.extend(
+                    values
+                        .iter()
+                        .map(|value| (f32::from(*value as i8) - zero) * scale),
+                );
             }
         }
         Ok(Weight {
@@ -277,7 +304,11 @@ fn tensor(name: &str, weight: &Weight) -> Vec<u8> {
     }
     Field::number(2, FLOAT).put(&mut out);
     put_bytes(&mut out, 8, name.as_bytes());
-    let raw: Vec<u8> = weight.values.iter().flat_map(|it| it.to_le_bytes()).collect();
+    let raw: Vec<u8> = weight
+        .values
+        .iter()
+        .flat_map(|it| it.to_le_bytes())
+        .collect();
     put_bytes(&mut out, 9, &raw);
     out
 }
@@ -415,5 +446,8 @@ fn texts(bytes: &[u8], wanted: u64) -> Result<Vec<&str>> {
 
 fn text(bytes: &[u8], wanted: u64) -> Result<&str> {
     let texts = texts(bytes, wanted)?;
-    texts.first().copied().ok_or(Unexpected("a name is missing"))
+    texts
+        .first()
+        .copied()
+        .ok_or(Unexpected("a name is missing"))
 }

@@ -47,15 +47,6 @@ pub struct Seen {
     pub relief_with: Vec<u64>,
 }
 
-/// One frame, for the decision.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Sighting {
-    /// Its number.
-    pub number: u64,
-    /// Earlier frames that show, together with this one, that it is a head.
-    pub relief_with: Vec<u64>,
-}
-
 /// One message. `None`: the other side has ended.
 pub(super) fn read(from: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut length = [0; 4];

@@ -16,6 +16,7 @@ mod picture;
 mod quality;
 mod recogniser;
 mod relief;
+mod watch;
 
 pub use awaited::{SAME, Sightings, TOO_CLOSE, closest};
 pub use child::{Looker, NoLook, Start};
@@ -23,8 +24,9 @@ pub use detect::{Face, Landmarks, Point};
 pub use embed::Embedding;
 pub use enrol::{Unfit, VIEWS, Views, fit, too_close};
 pub use eyes::{Eyes, FRAME, run};
-pub use message::{Answer, Look, Seen, Sighting};
+pub use message::{Answer, Look, Seen};
 pub use models::{FETCH, KEPT, MODELS, ModelFile, NoModel, install, installed, place};
 pub use picture::{NoPicture, Picture, Rect};
 pub use quality::{Flaw, Quality};
 pub use recogniser::{CloseUp, Failed, Recogniser};
+pub use watch::{TakeFrame, Watch};

@@ -142,6 +142,10 @@ pub fn install(from: &Path, models: &Path) -> Result<Vec<&'static str>, NoModel>
         })?;
         wanted.push((file, bytes));
     }
+    fs::create_dir_all(models).map_err(|error| NoModel::Io {
+        path: models.to_owned(),
+        error,
+    })?;
     for (file, bytes) in &wanted {
         put(&models.join(file.name), bytes)?;
     }
@@ -152,8 +156,20 @@ fn model(file: ModelFile, models: &Path, kept: Option<&Path>) -> Result<Model, N
     let bytes = plain(file, models, kept)?;
     // The fewer operators are named, the smaller is the program.
     let operators = op_registry!(
-        Add, BatchNormalization, Conv, Flatten, Gemm, MaxPool, Mul, PRelu, Relu, Reshape, Resize,
-        Sigmoid, Sub, Transpose
+        Add,
+        BatchNormalization,
+        Conv,
+        Flatten,
+        Gemm,
+        MaxPool,
+        Mul,
+        PRelu,
+        Relu,
+        Reshape,
+        Resize,
+        Sigmoid,
+        Sub,
+        Transpose
     );
     ModelOptions::with_ops(operators)
         .load(bytes)
@@ -177,12 +193,25 @@ fn plain(file: ModelFile, models: &Path, kept: Option<&Path>) -> Result<Vec<u8>,
         why: error.to_string(),
     })?;
     // A directory that cannot be written costs a third of a second at each start, no more.
+    // The store's own directory is made by the store, for its eyes alone.
     if let Some(kept) = kept
-        && let Err(error) = put(&kept, &plain)
+        && let Some(folder) = kept.parent()
+        && let Err(error) = made(folder).and_then(|()| put(&kept, &plain))
     {
         tracing::debug!(%error, "the folded model is not kept");
     }
     Ok(plain)
+}
+
+/// The directory, in one that is there.
+fn made(folder: &Path) -> Result<(), NoModel> {
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(NoModel::Io {
+            path: folder.to_owned(),
+            error,
+        }),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// The file's content, if it is what it should be.
@@ -216,8 +245,6 @@ fn put(path: &Path, bytes: &[u8]) -> Result<(), NoModel> {
         path: path.to_owned(),
         error,
     };
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(failed)?;
     let new = path.with_extension("new");
     fs::write(&new, bytes).map_err(failed)?;
     fs::rename(&new, path).map_err(failed)
@@ -225,5 +252,9 @@ fn put(path: &Path, bytes: &[u8]) -> Result<(), NoModel> {
 
 fn sha256(bytes: &[u8]) -> String {
     let digest = digest::digest(&digest::SHA256, bytes);
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

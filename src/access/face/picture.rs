@@ -108,7 +108,12 @@ impl Picture {
         let first = down.first().map_or(0, |taps| taps.first);
         let last = down.last().map_or(first, |taps| taps.end());
         let rows: Vec<Vec<[f32; 3]>> = (first..last)
-            .map(|y| across.iter().map(|taps| taps.sum(|x| self.at(x, y))).collect())
+            .map(|y| {
+                across
+                    .iter()
+                    .map(|taps| taps.sum(|x| self.at(x, y)))
+                    .collect()
+            })
             .collect();
         let mut rgb = Vec::with_capacity(width * height * 3);
         for taps in down {
@@ -120,6 +125,21 @@ impl Picture {
         Picture { width, height, rgb }
     }
 
+    /// In the middle of a frame of this size, black around it.
+    pub fn in_frame(&self, width: usize, height: usize) -> Picture {
+        let (own_width, own_height) = (self.width as f32, self.height as f32);
+        // Room above and below.
+        let across = 1.2 * (own_height * width as f32 / height as f32).max(own_width);
+        let down = across * height as f32 / width as f32;
+        let from = Rect {
+            x: (own_width - across) / 2.0,
+            y: (own_height - down) / 2.0,
+            width: across,
+            height: down,
+        };
+        self.scaled(from, width, height)
+    }
+
     /// As if there were more light, where there was little. Such a picture is noisy, and noise
     /// that is made brighter hides a face, so it is smoothed first. Also how bright it was, 0 to 255.
     pub(super) fn lit(self) -> (Picture, f32) {
@@ -128,14 +148,20 @@ impl Picture {
         let middle = self.luma().into_iter().enumerate().filter(|(at, _)| {
             middle.contains(at) && (self.width / 4..self.width * 3 / 4).contains(&(at % self.width))
         });
-        let (sum, count) = middle.fold((0.0, 0.0), |(sum, count), (_, luma)| (sum + luma, count + 1.0));
+        let (sum, count) = middle.fold((0.0, 0.0), |(sum, count), (_, luma)| {
+            (sum + luma, count + 1.0)
+        });
         let mean = sum / f32::max(count, 1.0);
         if mean >= DARK {
             return (self, mean);
         }
         let gain = (LIT / mean.max(1.0)).min(MOST_GAIN);
         let smooth = self.smooth();
-        let rgb = smooth.rgb.iter().map(|it| (f32::from(*it) * gain).round() as u8).collect();
+        let rgb = smooth
+            .rgb
+            .iter()
+            .map(|it| (f32::from(*it) * gain).round() as u8)
+            .collect();
         (Picture { rgb, ..smooth }, mean)
     }
 
@@ -143,7 +169,12 @@ impl Picture {
     fn smooth(&self) -> Picture {
         let bell = [1.0, 4.0, 6.0, 4.0, 1.0].map(|weight| weight / 16.0);
         let taps = |length: usize| -> Vec<Taps> {
-            (0..length as isize).map(|middle| Taps { first: middle - 2, weights: bell.to_vec() }).collect()
+            (0..length as isize)
+                .map(|middle| Taps {
+                    first: middle - 2,
+                    weights: bell.to_vec(),
+                })
+                .collect()
         };
         self.resampled(&taps(self.width), &taps(self.height))
     }
@@ -283,7 +314,10 @@ fn png(bytes: &[u8]) -> Result<Picture, NoPicture> {
         1 => samples.iter().flat_map(|gray| [*gray; 3]).collect(),
         2 => samples.chunks_exact(2).flat_map(|it| [it[0]; 3]).collect(),
         3 => samples,
-        4 => samples.chunks_exact(4).flat_map(|it| [it[0], it[1], it[2]]).collect(),
+        4 => samples
+            .chunks_exact(4)
+            .flat_map(|it| [it[0], it[1], it[2]])
+            .collect(),
         _ => return Err(NoPicture::Unknown),
     };
     Picture::new(width, height, rgb).ok_or(NoPicture::Unknown)
@@ -296,14 +330,23 @@ fn pgm(bytes: &[u8]) -> Result<Picture, NoPicture> {
     let mut at = 2;
     let mut numbers = [0; 3];
     for number in &mut numbers {
-        while bytes.get(at).is_some_and(|byte| byte.is_ascii_whitespace() || *byte == b'#') {
+        while bytes
+            .get(at)
+            .is_some_and(|byte| byte.is_ascii_whitespace() || *byte == b'#')
+        {
             if bytes[at] == b'#' {
-                at += bytes[at..].iter().take_while(|byte| **byte != b'\n').count();
+                at += bytes[at..]
+                    .iter()
+                    .take_while(|byte| **byte != b'\n')
+                    .count();
             } else {
                 at += 1;
             }
         }
-        let digits = bytes[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let digits = bytes[at..]
+            .iter()
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
         let text = str::from_utf8(&bytes[at..at + digits]).expect("digits are ASCII");
         *number = text.parse::<usize>().map_err(|_| damaged())?;
         at += digits;
@@ -312,7 +355,9 @@ fn pgm(bytes: &[u8]) -> Result<Picture, NoPicture> {
     if width > MOST_PIXELS || height > MOST_PIXELS {
         return Err(NoPicture::TooLarge);
     }
-    let pixels = bytes.get(at + 1..).and_then(|rest| rest.get(..width * height));
+    let pixels = bytes
+        .get(at + 1..)
+        .and_then(|rest| rest.get(..width * height));
     let pixels = pixels.filter(|_| most == 255).ok_or_else(damaged)?;
     let rgb = pixels.iter().flat_map(|gray| [*gray; 3]).collect();
     Picture::new(width, height, rgb).ok_or_else(damaged)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rten::{RunOptions, ThreadPool};
 
-use super::detect::{Detector, Face};
+use super::detect::{Detector, Face, Landmarks};
 use super::embed::{Embedder, Embedding, upright};
 use super::models::{self, NoModel};
 use super::picture::{Picture, Rect};
@@ -36,8 +36,8 @@ impl Recogniser {
     pub fn load(models: &Path, kept: Option<&Path>) -> Result<Self, NoModel> {
         let (detector, embedder) = models::load(models, kept)?;
         // One thread: the other cores are the alarm's.
-        let options = RunOptions::default()
-            .with_thread_pool(Some(Arc::new(ThreadPool::with_num_threads(1))));
+        let options =
+            RunOptions::default().with_thread_pool(Some(Arc::new(ThreadPool::with_num_threads(1))));
         Ok(Recogniser {
             detector,
             embedder,
@@ -53,12 +53,31 @@ impl Recogniser {
             let view = View::of(picture, around(whole.back(coarse).rect), CLOSE);
             // What is no face from close by was none.
             let near = self.detector.faces(&view.picture, &self.options)?;
-            let close = near.into_iter().next().and_then(|face| CloseUp::of(view, face));
+            let close = near
+                .into_iter()
+                .next()
+                .and_then(|face| CloseUp::of(view, face));
             faces.extend(close);
         }
         let size = |it: &CloseUp| it.face.rect.width * it.face.rect.height;
         faces.sort_by(|one, other| size(other).total_cmp(&size(one)));
         Ok(faces)
+    }
+
+    /// The faces of a picture at its own size and at first sight, as OpenCV's detector gives them.
+    pub fn first_sight(&self, picture: &Picture) -> Result<Vec<Face>, Failed> {
+        Ok(self.detector.faces(picture, &self.options)?)
+    }
+
+    /// Whose face lies there in the picture, in numbers, as OpenCV's recogniser gives them.
+    pub fn embedding_at(
+        &self,
+        picture: &Picture,
+        landmarks: &Landmarks,
+    ) -> Result<Option<Embedding>, Failed> {
+        Ok(self
+            .embedder
+            .embedding(&upright(picture, landmarks), &self.options)?)
     }
 
     /// Whose face it is, in numbers. `None`: it cannot be said.
@@ -91,7 +110,12 @@ impl CloseUp {
             turn: pose.turn,
             roll: (right[1] - left[1]).atan2(right[0] - left[0]).to_degrees(),
         };
-        Some(CloseUp { face, quality, upright, pose })
+        Some(CloseUp {
+            face,
+            quality,
+            upright,
+            pose,
+        })
     }
 
     /// Do both together show that it is a head, and no picture of one?
@@ -115,7 +139,12 @@ impl View {
         let [width, height] =
             [part.width, part.height].map(|length| ((length * scale).round() as usize).max(1));
         let (picture, light) = picture.scaled(part, width, height).lit();
-        View { picture, part, scale, light }
+        View {
+            picture,
+            part,
+            scale,
+            light,
+        }
     }
 
     /// Where the face is in the picture that this is a part of.

@@ -58,7 +58,10 @@ impl Pose {
         let square = a * a + b * b;
         // Made smaller, each pixel must be the mean of what it covers.
         let luma = blurred(&picture.luma(), picture.width(), 0.5 / square.sqrt());
-        let source = Plane { luma: &luma, width: picture.width() };
+        let source = Plane {
+            luma: &luma,
+            width: picture.width(),
+        };
         let mut face = Vec::with_capacity(SIDE * SIDE);
         for row in 0..SIDE {
             for column in 0..SIDE {
@@ -70,7 +73,10 @@ impl Pose {
         let [left, right, nose, mouth_left, mouth_right] = landmarks;
         let across = Homography::of_square([left, right, mouth_right, mouth_left])?;
         let middle = |one: Point, other: Point| {
-            [f32::midpoint(one[0], other[0]), f32::midpoint(one[1], other[1])]
+            [
+                f32::midpoint(one[0], other[0]),
+                f32::midpoint(one[1], other[1]),
+            ]
         };
         let (eyes, mouth) = (middle(left, right), middle(mouth_left, mouth_right));
         Some(Pose {
@@ -134,12 +140,20 @@ impl Pose {
         const HALF: i32 = 9;
         const RIGHT: i32 = 11;
         const DOWN: i32 = 5;
-        let here = Plane { luma: &self.luma, width: SIDE };
-        let there = Plane { luma: &other.luma, width: SIDE };
+        let here = Plane {
+            luma: &self.luma,
+            width: SIDE,
+        };
+        let there = Plane {
+            luma: &other.luma,
+            width: SIDE,
+        };
         let nose = self.landmarks[2].map(f32::round);
         let patch = |at: &dyn Fn(f32, f32) -> f32| -> Vec<f32> {
             let places = (-HALF..=HALF).flat_map(|y| (-HALF..=HALF).map(move |x| (x, y)));
-            places.map(|(x, y)| at(nose[0] + x as f32, nose[1] + y as f32)).collect()
+            places
+                .map(|(x, y)| at(nose[0] + x as f32, nose[1] + y as f32))
+                .collect()
         };
         let mine = patch(&|x, y| here.clamped(x, y));
         let mut best: Option<(f32, f32)> = None;
@@ -215,7 +229,10 @@ impl Homography {
         let (x, y) = (f64::from(x), f64::from(y));
         let [a, b, c, d, e, f, g, h] = self.0;
         let w = g * x + h * y + 1.0;
-        [((a * x + b * y + c) / w) as f32, ((d * x + e * y + f) / w) as f32]
+        [
+            ((a * x + b * y + c) / w) as f32,
+            ((d * x + e * y + f) / w) as f32,
+        ]
     }
 
     /// Carries four corners, clockwise from the upper left, onto the square from (0, 0) to (1, 1).
@@ -239,7 +256,9 @@ impl Homography {
         let last = rows[2][2];
         let [[a, b, c], [d, e, f], [g, h, _]] = rows.map(|row| row.map(|it| it / last));
         let all = [a, b, c, d, e, f, g, h];
-        all.iter().all(|it| it.is_finite()).then_some(Homography(all))
+        all.iter()
+            .all(|it| it.is_finite())
+            .then_some(Homography(all))
     }
 
     fn inverse(&self) -> Option<Homography> {
@@ -262,7 +281,12 @@ impl Homography {
 
 /// The homography from `here` to `there` that makes them most alike on these pixels of `here`, and
 /// how alike: -1 to 1. `None`: none was found.
-fn aligned(here: &[f32], there: &[f32], pixels: &[Point], start: Homography) -> Option<(Homography, f32)> {
+fn aligned(
+    here: &[f32],
+    there: &[f32],
+    pixels: &[Point],
+    start: Homography,
+) -> Option<(Homography, f32)> {
     const MOST_STEPS: usize = 50;
     const ENOUGH: f64 = 1e-5;
     let slope = |step: usize, at: usize| {
@@ -273,7 +297,10 @@ fn aligned(here: &[f32], there: &[f32], pixels: &[Point], start: Homography) -> 
     let right: Vec<f32> = (0..there.len()).map(|at| slope(1, at)).collect();
     let down: Vec<f32> = (0..there.len()).map(|at| slope(SIDE, at)).collect();
     let [there, right, down] = [there, &right, &down].map(|luma| Plane { luma, width: SIDE });
-    let here = Plane { luma: here, width: SIDE };
+    let here = Plane {
+        luma: here,
+        width: SIDE,
+    };
 
     let mut over = start;
     let mut alike = -1.0;
@@ -304,7 +331,16 @@ fn aligned(here: &[f32], there: &[f32], pixels: &[Point], start: Homography) -> 
             let along = f64::from(right.clamped(*u, *v)) / w;
             let across = f64::from(down.clamped(*u, *v)) / w;
             let far = -(f64::from(*u) * along + f64::from(*v) * across);
-            let change = [along * x, along * y, along, across * x, across * y, across, far * x, far * y];
+            let change = [
+                along * x,
+                along * y,
+                along,
+                across * x,
+                across * y,
+                across,
+                far * x,
+                far * y,
+            ];
             for (row, one) in change.iter().enumerate() {
                 for (column, other) in change.iter().enumerate().skip(row) {
                     hessian[row][column] += one * other;
@@ -335,7 +371,9 @@ fn aligned(here: &[f32], there: &[f32], pixels: &[Point], start: Homography) -> 
             }
             solved(rows)
         };
-        let dot = |one: &[f64; 8], other: &[f64; 8]| one.iter().zip(other).map(|(a, b)| a * b).sum::<f64>();
+        let dot = |one: &[f64; 8], other: &[f64; 8]| {
+            one.iter().zip(other).map(|(a, b)| a * b).sum::<f64>()
+        };
         let there_step = with(onto_there)?;
         let upper = theres - dot(&onto_there, &there_step);
         let lower = both - dot(&onto_here, &there_step);
