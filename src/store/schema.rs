@@ -12,7 +12,7 @@ pub(super) const DATABASE: &str = "asfaleia.db";
 
 /// What leads from each version to the next; `PRAGMA user_version` counts those applied. Released
 /// ones are never edited: a frozen file of every version is opened by the tests for ever.
-pub(super) const MIGRATIONS: &[&str] = &[V1];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2];
 
 // No foreign keys: a photo may be committed after its incident was lost with a damaged store, and
 // must not make everything that is committed with it fail. `retain` removes what belongs together.
@@ -96,6 +96,13 @@ CREATE TABLE messages (
 ) STRICT;
 CREATE INDEX messages_by_incident ON messages (incident) WHERE incident IS NOT NULL;
 CREATE INDEX messages_waiting ON messages (id) WHERE waiting;
+";
+
+// The last line of history when the panel's state was saved. A log that is damaged in its middle
+// lays old pages over newer ones: the state then is older than the history beside it.
+const V2: &str = "
+ALTER TABLE panel ADD COLUMN event INTEGER NOT NULL DEFAULT 0;
+UPDATE panel SET event = coalesce((SELECT max(id) FROM events), 0);
 ";
 
 /// Opens the database for writing, creates or migrates its tables.
