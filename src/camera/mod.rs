@@ -6,11 +6,17 @@
 mod command;
 mod device;
 mod jpeg;
+#[cfg(feature = "nokhwa")]
+mod nokhwa;
+#[cfg(any(target_os = "linux", feature = "nokhwa"))]
+mod picture;
 mod shelf;
 mod simulated;
 mod trouble;
 mod url;
 #[cfg(target_os = "linux")]
+// Compiled beside nokhwa, which opens the webcams then.
+#[cfg_attr(feature = "nokhwa", allow(dead_code))]
 pub mod webcam;
 
 use std::collections::VecDeque;

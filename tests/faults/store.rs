@@ -67,7 +67,7 @@ fn until_marked(home: &Home, api: &Api) {
         .unwrap();
     until("the mark of the arming", || {
         let mark = fs::read_to_string(home.store().join("in-use")).ok()?;
-        (mark.lines().nth(1)? == id.to_string()).then_some(())
+        (mark.lines().nth(1)?.parse().ok() == id.as_u64()).then_some(())
     });
 }
 

@@ -4,7 +4,11 @@ use std::sync::OnceLock;
 
 use jpeg_encoder::{ImageBuffer, JpegColorType};
 
-use crate::camera::jpeg::{self, is_jpeg};
+use super::jpeg::{self, is_jpeg};
+
+/// A webcam's first pictures are too dark or too bright, as its exposure begins anywhere. At the
+/// usual 30 a second these take a sixth of a second.
+pub(super) const SETTLING_FRAMES: u32 = 5;
 
 const SOI: [u8; 2] = [0xFF, 0xD8];
 const EOI: [u8; 2] = [0xFF, 0xD9];
