@@ -235,10 +235,8 @@ mod tests {
             .execute("INSERT INTO proven VALUES ('email', 7)", [])
             .unwrap();
 
-        let with_colour = [
-            V1,
-            "ALTER TABLE proven ADD COLUMN colour TEXT DEFAULT 'red'",
-        ];
+        let colour = "ALTER TABLE proven ADD COLUMN colour TEXT DEFAULT 'red'";
+        let with_colour = [MIGRATIONS, &[colour]].concat();
         migrate(&mut connection, &path, &with_colour).unwrap();
 
         let row: (i64, String) = connection
@@ -247,7 +245,7 @@ mod tests {
             })
             .unwrap();
         assert_eq!(row, (7, "red".to_owned()));
-        assert_eq!(version(&connection).unwrap(), 2);
+        assert_eq!(version(&connection).unwrap(), with_colour.len());
     }
 
     #[test]
@@ -255,9 +253,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(DATABASE);
         let mut connection = open(&path).unwrap();
-        let broken = [V1, "CREATE TABLE half (a); CREATE TABLE events (a);"];
+        let half = "CREATE TABLE half (a); CREATE TABLE events (a);";
+        let broken = [MIGRATIONS, &[half]].concat();
         migrate(&mut connection, &path, &broken).unwrap_err();
-        assert_eq!(version(&connection).unwrap(), 1);
+        assert_eq!(version(&connection).unwrap(), MIGRATIONS.len());
         let half: i64 = connection
             .query_row(
                 "SELECT count(*) FROM sqlite_schema WHERE name = 'half'",
