@@ -47,7 +47,7 @@ pub(super) fn check(places: &Places, args: CheckArgs) -> Result {
 }
 
 pub(super) fn schema() -> Result {
-    writeln!(std::io::stdout(), "{:#}", config::schema())?;
+    write!(std::io::stdout(), "{}", config::schema())?;
     Ok(())
 }
 
