@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::path::Path;
 
-
 use super::Config;
 use super::check::Check;
 use super::diagnostic::{Diagnostic, Rejected, Severity};

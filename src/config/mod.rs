@@ -25,8 +25,8 @@ mod values;
 pub use diagnostic::{Diagnostic, Rejected, Severity};
 pub use drill::Drill;
 pub use load::{Depth, Loaded, load, parse};
-pub use schema::schema;
 pub use pending::not_built_yet;
+pub use schema::schema;
 
 // Scenarios are written, and refused, the same way.
 pub(crate) use diagnostic::presentable;

@@ -26,7 +26,10 @@ mod tests {
             std::fs::write(file, &generated).unwrap();
             return;
         }
-        assert!(schema() == generated, "the keys have changed: write the schema anew");
+        assert!(
+            schema() == generated,
+            "the keys have changed: write the schema anew"
+        );
     }
 
     /// A key that may be left out is `null` to schemars; TOML has no such thing.
