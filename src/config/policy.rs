@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Config, Sensor, Source};
-use crate::alarm::{ExhaustPolicy, PanelPolicy, PhonePolicy, Policy, PowerOn, Rung, SensorPolicy};
+use super::{Config, Contact, Sensor, Source};
+use crate::alarm::{
+    AccessPolicy, ExhaustPolicy, PanelPolicy, PhonePolicy, Policy, PowerOn, Rung, SensorPolicy,
+};
 
 /// An alarm mail leaves without a photo after this long (the contract fixes it).
 const PHOTO_WAIT: Duration = Duration::from_secs(5);
@@ -11,7 +13,7 @@ const PHOTO_WAIT: Duration = Duration::from_secs(5);
 /// At most one mail of troubles in this time (the contract fixes it).
 const TROUBLE_MAIL_EVERY: Duration = Duration::from_secs(3_600);
 
-/// Without `[access]` nobody is recognised; a pause by command is as long as the original's.
+/// Without `[access]` a pause by command is as long as the original's.
 const PAUSE_FOR: Duration = Duration::from_secs(30);
 
 /// Without `[email]` no mail follows another; the rhythm of webhooks is the same.
@@ -37,6 +39,13 @@ impl Config {
                 max_run: exhaust.max_run,
             }),
             phone: self.phone_policy(),
+            access: (self.access.as_ref()).map_or_else(AccessPolicy::default, |access| {
+                AccessPolicy {
+                    require: access.require.clone(),
+                    within: access.within,
+                    grant: access.grant,
+                }
+            }),
             burst: self.camera.as_ref().map_or(0, |camera| camera.burst),
             photo_wait: PHOTO_WAIT,
             follow_up: self
@@ -49,18 +58,19 @@ impl Config {
 
     fn phone_policy(&self) -> Option<PhonePolicy> {
         let phone = self.phone.as_ref()?;
-        let rungs: Vec<Rung> = self
-            .contacts
-            .iter()
-            .filter_map(|contact| {
+        let rungs = |all: bool| -> Vec<Rung> {
+            let called = self.contacts.iter().filter(|it| all || it.duress);
+            let rung = |contact: &Contact| {
                 Some(Rung {
                     contact: contact.name.clone(),
                     number: contact.phone.clone()?,
                 })
-            })
-            .collect();
-        (!rungs.is_empty()).then_some(PhonePolicy {
-            rungs,
+            };
+            called.filter_map(rung).collect()
+        };
+        (!rungs(true).is_empty()).then(|| PhonePolicy {
+            rungs: rungs(true),
+            duress: rungs(false),
             rounds: phone.rounds,
             ack_time: phone.ack_time,
             ladder_every: phone.ladder_every,

@@ -98,11 +98,30 @@ CREATE INDEX messages_by_incident ON messages (incident) WHERE incident IS NOT N
 CREATE INDEX messages_waiting ON messages (id) WHERE waiting;
 ";
 
-// The last line of history when the panel's state was saved. A log that is damaged in its middle
-// lays old pages over newer ones: the state then is older than the history beside it.
+// The last line of history when the panel's state was saved: a log that is damaged in its middle lays
+// old pages over newer ones, and the state then is older than the history beside it. The people who
+// are known. And, apart from the history, when somebody was forced to show a finger
+// or PIN: nothing that shows or counts history meets it.
 const V2: &str = "
 ALTER TABLE panel ADD COLUMN event INTEGER NOT NULL DEFAULT 0;
 UPDATE panel SET event = coalesce((SELECT max(id) FROM events), 0);
+CREATE TABLE credentials (
+    id               INTEGER PRIMARY KEY,
+    person           TEXT NOT NULL,
+    enrolled_wall_ms INTEGER NOT NULL,
+    kind             TEXT NOT NULL,    -- pin, finger, face
+    duress           INTEGER NOT NULL,
+    slot             INTEGER,          -- of a finger: where the module keeps it
+    secret           BLOB              -- of a PIN: a PHC string; of a face: 128 floats of 4 bytes, little-endian
+) STRICT;
+CREATE TABLE duress (
+    boot_id    TEXT NOT NULL,
+    at_boot_ns INTEGER NOT NULL,
+    at_wall_ms INTEGER NOT NULL,
+    clock_set  INTEGER NOT NULL,
+    data       TEXT NOT NULL,          -- JSON
+    PRIMARY KEY (boot_id, at_boot_ns)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Opens the database for writing, creates or migrates its tables.
