@@ -7,6 +7,7 @@
 //! `tests/architecture.rs` says which.
 //!
 //! - [`cli`]: the command line, one file a subcommand.
+//! - [`doctor`]: probes what is configured, says what was found and what mends it; changes nothing.
 //! - [`simulator`]: the virtual house's mail server, telephone service and NodeMCU on loopback, and
 //!   what breaks them.
 //! - [`daemon`]: builds every part from the configuration in reading order, and stops them; decides
@@ -49,6 +50,8 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;
+#[cfg(target_os = "linux")]
+pub mod doctor;
 pub mod gpio;
 pub mod inbox;
 pub mod mqtt;

@@ -6,6 +6,7 @@
 mod command;
 mod device;
 mod jpeg;
+mod probe;
 mod shelf;
 mod simulated;
 mod trouble;
@@ -22,6 +23,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 pub use device::{CameraError, Device, Frame, Open};
+pub use probe::{Picture, take_one};
 pub use shelf::{Photo, PhotoShelf};
 pub use simulated::{CameraFault, FaultSwitch};
 

@@ -21,7 +21,7 @@ use tracing::info;
 use super::device::{CameraError, Device, Frame, MOST_BYTES};
 use crate::clock::{SharedClock, Stamp};
 
-pub use find::webcams;
+pub use find::{named, webcams};
 pub use format::{Choice, choices};
 
 /// A webcam's first pictures are too dark or too bright, as its exposure begins anywhere. At the
