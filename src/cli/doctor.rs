@@ -8,9 +8,9 @@ use std::time::Duration;
 use clap::Args;
 use tokio::time::timeout;
 
-use super::Places;
-use super::client;
+use super::check::counted;
 use super::exit::{Exit, Failed, Result};
+use super::{Places, client};
 use crate::doctor::{self, Finding, Part, Service, Verdict, Visit};
 
 /// The service answers at once, or something is wrong with it.
@@ -111,6 +111,7 @@ fn report(findings: &[Finding]) -> String {
     }
     let count = |verdict| findings.iter().filter(|it| it.verdict == verdict).count();
     let (errors, warnings) = (count(Verdict::Error), count(Verdict::Warning));
-    writeln!(text, "\n{errors} errors, {warnings} warnings").expect("a String takes everything");
+    let (errors, warnings) = (counted(errors, "error"), counted(warnings, "warning"));
+    writeln!(text, "\n{errors}, {warnings}").expect("a String takes everything");
     text
 }

@@ -9,6 +9,8 @@ mod doctor;
 mod drill;
 mod events;
 pub mod exit;
+#[cfg(target_os = "linux")]
+mod init;
 mod replay;
 mod run;
 mod service;
@@ -74,6 +76,9 @@ enum Command {
     Check(check::CheckArgs),
     /// Print the JSON Schema of the configuration
     Schema,
+    /// Ask a few questions and write a configuration
+    #[cfg(target_os = "linux")]
+    Init(init::InitArgs),
     /// Probe each device, right, server and account, and say what mends it; changes nothing
     #[cfg(target_os = "linux")]
     Doctor(doctor::DoctorArgs),
@@ -143,6 +148,8 @@ fn run(cli: Cli) -> exit::Result {
         Command::Replay(args) => replay::run(&places, args),
         Command::Check(args) => check::check(&places, args),
         Command::Schema => check::schema(),
+        #[cfg(target_os = "linux")]
+        Command::Init(args) => init::run(&places, args),
         #[cfg(target_os = "linux")]
         Command::Doctor(args) => doctor::run(&places, args),
         Command::Reload => command::reload(&service()?),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::user::User;
 use super::{Finding, Part, Service, blocking, holders, late};
 use crate::camera::webcam::{self, Choice};
-use crate::camera::{self, Picture};
+use crate::camera::{self, CameraError, Picture};
 use crate::config::{Camera, CameraDevice, Config};
 
 const PART: Part = Part::Camera;
@@ -133,8 +133,7 @@ fn picture(
     let taken = match camera::take_one(camera, PATIENCE, runtime) {
         Ok(taken) => taken,
         Err(error) => {
-            let mend = "check it; then `asfaleia doctor` again";
-            return vec![Finding::told(PART, SUBJECT, &error.to_string(), mend)];
+            return vec![untaken(&error)];
         }
     };
     let mut findings = vec![Finding::ok(PART, SUBJECT, words(&taken))];
@@ -146,6 +145,24 @@ fn picture(
         }
     }));
     findings
+}
+
+fn untaken(error: &CameraError) -> Finding {
+    let text = error.to_string();
+    match error {
+        // They say after a colon what mends them.
+        CameraError::NoWebcam
+        | CameraError::Gone
+        | CameraError::Panicked
+        | CameraError::NotHere
+        | CameraError::TimedOut { .. } => {
+            let (found, mend) = text.split_once(": ").unwrap_or((&text, "check it"));
+            Finding::error(PART, SUBJECT, found, mend)
+        }
+        CameraError::Webcam { .. } | CameraError::Command { .. } | CameraError::Url { .. } => {
+            Finding::told(PART, SUBJECT, &text, "[camera] device; try it by hand")
+        }
+    }
 }
 
 fn words(picture: &Picture) -> String {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Finding, Part};
-use crate::config::{self, Config, Depth, Diagnostic, Severity};
+use crate::config::{self, Config, Depth, Diagnostic, Severity, Source};
 
 /// Reads it. One that fails for its secrets alone is gone on with, without them.
 pub(super) fn read(file: &Path) -> (Option<Config>, Vec<Finding>) {
@@ -11,7 +11,7 @@ pub(super) fn read(file: &Path) -> (Option<Config>, Vec<Finding>) {
         Ok(loaded) => {
             let mut findings = vec![passes(file, &loaded.config)];
             findings.extend(loaded.warnings.iter().map(diagnosed));
-            findings.extend(tells_somebody(&loaded.config));
+            findings.extend(simulated(&loaded.config));
             (Some(loaded.config), findings)
         }
         Err(rejected) => {
@@ -47,14 +47,17 @@ fn diagnosed(diagnostic: &Diagnostic) -> Finding {
     }
 }
 
-fn tells_somebody(config: &Config) -> Option<Finding> {
-    let nobody = config.email.is_none() && config.phone.is_none() && config.webhooks.is_empty();
-    nobody.then(|| {
+/// Sensors that watch nothing real.
+fn simulated(config: &Config) -> Option<Finding> {
+    let sensors = config.sensors.iter();
+    let simulated = sensors.filter(|sensor| sensor.source == Source::Simulated);
+    let names: Vec<&str> = simulated.map(|sensor| sensor.name.as_str()).collect();
+    (!names.is_empty()).then(|| {
         Finding::warning(
             Part::Configuration,
-            "messages",
-            "nobody is told of an alarm",
-            "add [email], [phone] or [[webhook]], and a [[contact]]",
+            names.join(", "),
+            "simulated: watches nothing real",
+            "give it a source (gpio, nodemcu, mqtt), when you mean to guard a house",
         )
     })
 }

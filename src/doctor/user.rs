@@ -11,16 +11,17 @@ pub(super) const GROUPS: [&str; 3] = ["gpio", "video", "dialout"];
 
 /// A user, and the groups it is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct User {
+pub struct User {
     pub(super) name: String,
     uid: u32,
+    gid: u32,
     /// Number and name.
     groups: Vec<(u32, String)>,
 }
 
 impl User {
     /// The package's user; where there is none, who asks.
-    pub(super) fn of_the_service() -> User {
+    pub fn of_the_service() -> User {
         let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
         let group = fs::read_to_string("/etc/group").unwrap_or_default();
         if let Some(user) = User::listed(USER, &passwd, &group) {
@@ -44,6 +45,7 @@ impl User {
         User {
             name: name.unwrap_or_else(|| uid.to_string()),
             uid,
+            gid: rustix::process::getegid().as_raw(),
             groups: own.map(|group| named(group.as_raw())).collect(),
         }
     }
@@ -63,8 +65,14 @@ impl User {
         Some(User {
             name: name.to_owned(),
             uid,
+            gid: own,
             groups: member.collect(),
         })
+    }
+
+    /// Number of the user, and of its own group.
+    pub fn ids(&self) -> (u32, u32) {
+        (self.uid, self.gid)
     }
 
     pub(super) fn is_root(&self) -> bool {

@@ -9,6 +9,9 @@ use super::connection;
 use super::state::Names;
 use crate::config::{Mqtt, Site};
 
+/// Time to take leave in.
+const LEAVE: Duration = Duration::from_secs(1);
+
 /// Why the broker cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
@@ -29,6 +32,7 @@ pub enum Refused {
 pub async fn knock(mqtt: &Mqtt, site: &Site, within: Duration) -> Result<(), Refused> {
     let names = Names::new(site, &[]);
     let unreachable = Refused::Unreachable;
+    let late = || "no answer in time".to_owned();
     let client = format!("asfaleia-{}-doctor", names.id);
     let options =
         connection::without_will(mqtt, client).map_err(|error| unreachable(error.to_string()))?;
@@ -38,20 +42,23 @@ pub async fn knock(mqtt: &Mqtt, site: &Site, within: Duration) -> Result<(), Ref
             match events.poll().await {
                 Ok(Event::Incoming(Packet::ConnAck(_))) => {
                     // The answer counts, not the leave-taking.
-                    let _ = client.disconnect().await;
-                    let _ = events.poll().await;
+                    let leave = async {
+                        let _ = client.disconnect().await;
+                        while events.poll().await.is_ok() {}
+                    };
+                    let _ = timeout(LEAVE, leave).await;
                     return Ok(());
                 }
                 Ok(_) => {}
                 Err(ConnectionError::ConnectionRefused(
                     ConnectReturnCode::BadUserNamePassword | ConnectReturnCode::NotAuthorized,
                 )) => return Err(Refused::Login),
+                Err(ConnectionError::NetworkTimeout) => return Err(unreachable(late())),
                 Err(error) => return Err(unreachable(error.to_string())),
             }
         }
     };
-    let late = format!("no answer within {} s", within.as_secs());
     timeout(within, connected)
         .await
-        .unwrap_or(Err(Refused::Unreachable(late)))
+        .unwrap_or(Err(unreachable(late())))
 }
