@@ -147,8 +147,7 @@ fn groups(text: &str) -> impl Iterator<Item = (&str, u32, &str)> {
 mod tests {
     use super::*;
 
-    const PASSWD: &str =
-        "root:x:0:0::/root:/bin/sh\nasfaleia:x:990:980::/var/lib/asfaleia:/bin/no\n";
+    const PASSWD: &str = "root:x:0:0::/:/bin/sh\nasfaleia:x:990:980::/var/lib/asfaleia:/bin/no\n";
     const GROUP: &str = "root:x:0:\nasfaleia:x:980:\ngpio:x:997:asfaleia\nvideo:x:44:pi,asfaleia\n";
 
     #[test]
