@@ -10,6 +10,7 @@ mod jpeg;
 mod nokhwa;
 #[cfg(any(target_os = "linux", feature = "nokhwa"))]
 mod picture;
+mod probe;
 mod shelf;
 mod simulated;
 mod trouble;
@@ -28,6 +29,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 pub use device::{CameraError, Device, Frame, Open};
+pub use probe::{Picture, take_one};
 pub use shelf::{Photo, PhotoShelf};
 pub use simulated::{CameraFault, FaultSwitch};
 

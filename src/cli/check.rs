@@ -67,7 +67,8 @@ fn print(path: &Path, valid: bool, found: &[Diagnostic]) -> Result {
     Ok(())
 }
 
-fn counted(n: usize, what: &str) -> String {
+/// `1 error`, `2 errors`.
+pub(super) fn counted(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 

@@ -40,7 +40,7 @@ pub fn load(path: &Path, depth: Depth) -> Result<Loaded, Rejected> {
         }
     };
     let bytes = std::fs::read(path).map_err(|why| {
-        let help = "write one there, or name another with `--config FILE`";
+        let help = "`asfaleia init` writes one; or name another with `--config FILE`";
         refused(format!("reading the configuration {name}: {why}"), help)
     })?;
     match String::from_utf8(bytes) {

@@ -9,7 +9,7 @@ mod hands;
 mod health;
 mod heartbeat;
 mod journal;
-mod machine;
+pub(crate) mod machine;
 mod people;
 mod reload;
 mod restore;

@@ -21,7 +21,7 @@ use super::device::{CameraError, Device, Frame, MOST_BYTES};
 use super::picture::{self, SETTLING_FRAMES};
 use crate::clock::{SharedClock, Stamp};
 
-pub use find::webcams;
+pub use find::{named, webcams};
 pub use format::{Choice, choices};
 
 /// An open webcam that streams.
