@@ -132,6 +132,7 @@ fn live(dir: &Path) -> Found {
         found,
         next,
         config: _,
+        people: _,
     } = Store::open(dir, clock.clone());
     if let Found::Restored(saved) = &found {
         for row in &saved.messages {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::action::{About, Action, Notice, Pattern, Record};
 use super::event::{Actor, Command, Origin, Right, Trouble, TroubleCode};
-use super::policy::{Grant, Mode};
+use super::policy::{AccessPolicy, Grant, Mode};
 use super::state::Panel;
 use super::status::Answer;
 use super::step::Alarm;
@@ -82,14 +82,11 @@ pub struct Way {
 
 impl Way {
     /// Many use it, and it cannot be told who.
-    fn is_shared(&self) -> bool {
+    fn is_shared(&self, access: &AccessPolicy) -> bool {
         match self.origin {
             Origin::Mqtt => true,
-            Origin::Socket
-            | Origin::Dashboard
-            | Origin::Token
-            | Origin::Reader
-            | Origin::Schedule => false,
+            Origin::Dashboard => access.proxied,
+            Origin::Socket | Origin::Token | Origin::Reader | Origin::Schedule => false,
         }
     }
 
@@ -112,6 +109,8 @@ impl Way {
 pub struct Tries {
     /// Which way.
     pub way: Way,
+    /// Many use it: it is slowed, never locked.
+    pub shared: bool,
     /// How many in a row.
     pub wrong: u32,
     /// No other try counts before this.
@@ -372,13 +371,15 @@ impl Alarm {
         let wrong = known.map_or(0, |known| known.wrong).saturating_add(1);
         self.durable.tries.retain(|tries| tries.way != *way);
         let doubled = FIRST_WAIT * 2_u32.pow((wrong - 1).min(TRIES));
-        let wait = match way.is_shared() {
+        let shared = way.is_shared(&self.policy.access);
+        let wait = match shared {
             true => doubled.min(LONGEST_SHARED_WAIT),
             false if wrong < TRIES => doubled,
             false => LOCKED,
         };
         let tries = Tries {
             way: way.clone(),
+            shared,
             wrong,
             not_before: now + wait,
             forget_at: now + FORGOTTEN_AFTER,
@@ -420,7 +421,7 @@ impl Alarm {
             return;
         }
         let way = tries.way.words();
-        let then = match tries.way.is_shared() {
+        let then = match tries.shared {
             true => "each further one has to wait".to_owned(),
             false => format!("this way in is locked for {} s", LOCKED.as_secs()),
         };

@@ -57,7 +57,7 @@ fn what() -> impl Strategy<Value = What> {
     let sensor = prop::sample::select(vec!["hall", "front door", "kitchen gas", "panic"]);
     let right = prop::sample::select(vec![Right::Guest, Right::Bridge]);
     prop_oneof![
-        6 => (factor, shower(), duress.clone())
+        6 => (factor, shower(), duress)
             .prop_map(|(factor, who, duress)| What::Shown(factor, who, duress)),
         4 => (command(), stranger_to_us(Right::Bridge), who(), duress)
             .prop_map(|(command, by, who, duress)| What::Typed(command, by, who, duress)),
@@ -124,6 +124,7 @@ fn begin(require: Vec<Vec<Factor>>, grant: Grant) -> (Alarm, BootTime) {
         require,
         within: WITHIN,
         grant,
+        proxied: false,
     };
     let phone = policy.phone.as_mut().expect("the house has a telephone");
     phone.duress = phone.rungs[1..].to_vec();

@@ -12,7 +12,7 @@ use crate::models;
 
 const HOUSE: &str = r#"
 [panel]
-entry-delay = "40s"
+entry-delay = "45s"
 
 [gpio]
 backend = "simulated"
@@ -224,7 +224,7 @@ fn who_comes_home_is_known_by_the_face_and_a_print_of_it_is_not() {
     }
     house.show(Some(&anna));
     assert!(
-        house.becomes("disarmed", Duration::from_secs(25)),
+        house.becomes("disarmed", Duration::from_secs(60)),
         "{}",
         house.status()
     );

@@ -13,7 +13,7 @@ pub const TOO_CLOSE: f32 = 0.40;
 /// So many frames must show the same person.
 const FRAMES: usize = 3;
 /// ... no further apart than this.
-const TOGETHER: Duration = Duration::from_secs(10);
+const TOGETHER: Duration = Duration::from_secs(15);
 /// So many pairs of them must show that it is a head.
 const PAIRS: usize = 2;
 
@@ -183,6 +183,6 @@ mod tests {
         let mut sightings = Sightings::default();
         sightings.add(&seen(1, &[]), Some("Anna"), secs(1));
         sightings.add(&seen(2, &[1]), Some("Anna"), secs(8));
-        assert_eq!(sightings.add(&seen(3, &[1]), Some("Anna"), secs(12)), None);
+        assert_eq!(sightings.add(&seen(3, &[1]), Some("Anna"), secs(17)), None);
     }
 }

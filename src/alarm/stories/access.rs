@@ -9,6 +9,7 @@ fn door(grant: Grant) -> Policy {
         require: vec![vec![Factor::Face, Factor::Finger], vec![Factor::Pin]],
         within: secs(30),
         grant,
+        proxied: false,
     };
     policy
 }
@@ -233,6 +234,19 @@ fn an_origin_that_many_share_is_slowed_and_never_locked() {
         house.types(Command::Disarm, Origin::Mqtt, anna()),
         Answer::Done
     );
+}
+
+#[test]
+fn a_dashboard_behind_a_proxy_is_one_that_many_share() {
+    let mut policy = door(Grant::Disarm);
+    policy.access.proxied = true;
+    let mut house = House::armed_with(policy, Mode::Away);
+    for _ in 0..20 {
+        house.types(Command::Disarm, Origin::Dashboard, Who::Stranger);
+        house.wait(secs(10));
+    }
+    house.types(Command::Disarm, Origin::Dashboard, anna());
+    assert_eq!(house.state(), "disarmed");
 }
 
 #[test]
