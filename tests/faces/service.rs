@@ -88,7 +88,9 @@ impl House {
             dir,
             program,
             runtime,
-            client: reqwest::Client::builder().no_proxy().build().unwrap(),
+            client: reqwest::Client::builder()
+                .pool_max_idle_per_host(0) // the service closes what is idle
+                .no_proxy().build().unwrap(),
         }
     }
 
