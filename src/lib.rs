@@ -16,6 +16,7 @@
 //! - [`web`]: the HTTP API, status page and metrics: reads a snapshot, sends events, acts on nothing.
 //! - [`outbox`]: messages until they are delivered: rows, retries, the phone ladder.
 //! - [`mqtt`]: owns the broker connection, both ways.
+//! - [`access`]: who is there: the finger reader.
 //! - [`sensors`]: IN: from a device's bytes and edges to events.
 //! - [`camera`]: owns the camera: photos for alarms, pre-roll.
 //! - [`actuators`]: OUT, now: the buzzer's rhythms and the exhaust relay.
@@ -42,6 +43,7 @@
 //! The panel waits for nothing. What has to be told is committed first, and delivered when it is on
 //! the disk, or 20 ms after the trigger if the card is slow. `docs/architecture.md` goes on from here.
 
+pub mod access;
 pub mod actuators;
 pub mod alarm;
 pub mod camera;

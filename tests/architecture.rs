@@ -28,6 +28,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("supervisor", &["alarm", "clock", "inbox"]),
     ("web", &["alarm", "clock", "config", "inbox", "store"]),
     ("outbox", &["alarm", "clock", "config", "inbox", "notify"]),
+    ("access", &["alarm", "clock", "config", "inbox", "sensors"]),
     (
         "sensors",
         &["alarm", "clock", "config", "gpio", "inbox", "mqtt"],
