@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // A test ends where something is not as it was made.
 
 mod broker;
+mod finger;
 mod house;
 mod main_job;
 mod mqtt;
