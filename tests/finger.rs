@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use asfaleia::access::finger::{FingerError, FingerReader, Fingers, Progress, ReaderPort, Touched};
 use asfaleia::alarm::{Event, TroubleCode};
 use asfaleia::clock::SystemClock;
+use asfaleia::config::ModulePassword;
 use asfaleia::inbox::{Inbox, Letter};
 use asfaleia::sensors::port::Ports;
 use asfaleia::simulator::{Faults, Finger, Model, ReaderFault, SimulatedReader};
@@ -59,7 +60,7 @@ impl House {
         let port = ReaderPort {
             port: module.port().to_owned(),
             baud: 57_600,
-            password,
+            password: ModulePassword(password),
         };
         let tell = move |what| {
             let _ = tell.send(what);

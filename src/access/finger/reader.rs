@@ -2,7 +2,6 @@
 //! after whatever went wrong.
 
 use std::collections::{BTreeSet, HashSet};
-use std::fmt;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
@@ -15,28 +14,19 @@ use super::enrol::{NotEnrolled, enrol};
 use super::module::{Fault, Module, Touch};
 use super::{Ask, Asks, FingerError, Touched};
 use crate::alarm::{Event, Trouble, TroubleCode};
-use crate::config::NodePort;
+use crate::config::{ModulePassword, NodePort};
 use crate::inbox::Inbox;
 use crate::sensors::port::{OpenError, Ports};
 
 /// Where a module is, and how to speak to it.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct ReaderPort {
     /// Device file.
     pub port: PathBuf,
     /// Usually 57600.
     pub baud: u32,
-    /// The module's password; 0 unless somebody set one.
-    pub password: u32,
-}
-
-impl fmt::Debug for ReaderPort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReaderPort")
-            .field("port", &self.port)
-            .field("baud", &self.baud)
-            .finish_non_exhaustive()
-    }
+    /// What the module asks for.
+    pub password: ModulePassword,
 }
 
 /// A fingerprint module: its touches, what it is asked, and how it is.
@@ -168,7 +158,7 @@ impl FingerReader {
         let port = NodePort::Path(self.port.port.clone());
         let open = (self.ports.open(&port, self.port.baud, HashSet::new())).await?;
         let path = open.path().display().to_string();
-        let module = Module::begin(open, self.port.password).await?;
+        let module = Module::begin(open, self.port.password.0).await?;
         let mut session = Session {
             reader: self,
             module,
