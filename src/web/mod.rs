@@ -69,6 +69,7 @@ fn router(app: App) -> Router {
         .route("/sim/sensors/{name}", put(sim::sensor))
         .route("/sim/outputs", get(sim::outputs))
         .route("/sim/faults", get(sim::faults).put(sim::set_faults))
+        .route("/sim/finger", put(sim::finger))
         .route("/sim/mails", get(sim::mails))
         .route(
             "/sim/mails/{mail}/attachments/{number}",

@@ -373,6 +373,12 @@ impl Sim for FakeSim {
         Ok(faults)
     }
 
+    fn lay_finger(&self, finger: Option<&str>) -> Result<(), String> {
+        let done = finger.map_or_else(|| "lifted".to_owned(), |name| format!("{name} laid"));
+        self.done.lock().unwrap().push(done);
+        Ok(())
+    }
+
     fn mails(&self) -> Value {
         json!([{
             "from": "a@example.org", "to": ["b@example.org"], "subject": "<script>alarm</script>",
