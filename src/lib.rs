@@ -15,8 +15,8 @@
 //! - [`supervisor`]: named tasks that are restarted alone; systemd's ready, watchdog and stopping.
 //! - [`web`]: the HTTP API, status page and metrics: reads a snapshot, sends events, acts on nothing.
 //! - [`outbox`]: messages until they are delivered: rows, retries, the phone ladder.
+//! - [`access`]: who is there: people, PINs, fingers and faces.
 //! - [`mqtt`]: owns the broker connection, both ways.
-//! - [`access`]: who is there: the finger reader.
 //! - [`sensors`]: IN: from a device's bytes and edges to events.
 //! - [`camera`]: owns the camera: photos for alarms, pre-roll.
 //! - [`actuators`]: OUT, now: the buzzer's rhythms and the exhaust relay.

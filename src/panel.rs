@@ -270,6 +270,7 @@ impl<H: Hands> Panel<H> {
                 | Action::Prove { .. }
                 | Action::Save(_)
                 | Action::Record { .. }
+                | Action::RecordDuress { .. }
                 | Action::Send(_)
                 | Action::Call { .. }
                 | Action::Attach { .. }
@@ -295,6 +296,7 @@ impl<H: Hands> Panel<H> {
                 | Action::Exhaust(_)
                 | Action::Save(_)
                 | Action::Record { .. }
+                | Action::RecordDuress { .. }
                 | Action::Send(_)
                 | Action::Call { .. }
                 | Action::Attach { .. }
@@ -344,6 +346,7 @@ impl<H: Hands> Panel<H> {
                     batch.incidents.push(incident);
                 }
                 Action::Record { incident, what } => records.push((incident, what)),
+                Action::RecordDuress { by } => batch.duress.push(by),
                 Action::SaveRecording(recording) => {
                     let text = serde_json::to_string(&recording)
                         .expect("a recording is made of text, numbers and truth values");

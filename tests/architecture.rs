@@ -26,9 +26,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("supervisor", &["alarm", "clock", "inbox"]),
-    ("web", &["alarm", "clock", "config", "inbox", "store"]),
+    (
+        "web",
+        &["access", "alarm", "clock", "config", "inbox", "store"],
+    ),
     ("outbox", &["alarm", "clock", "config", "inbox", "notify"]),
-    ("access", &["alarm", "clock", "config", "inbox", "sensors"]),
+    (
+        "access",
+        &[
+            "alarm", "camera", "clock", "config", "gpio", "inbox", "sensors", "store",
+        ],
+    ),
     (
         "sensors",
         &["alarm", "clock", "config", "gpio", "inbox", "mqtt"],

@@ -10,8 +10,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use asfaleia::alarm::{Mode, PowerOn, SensorKind};
-use asfaleia::config::{self, Depth, FingerInput, GpioBackend, Grant, Source};
+use asfaleia::alarm::{Grant, Mode, PowerOn, SensorKind};
+use asfaleia::config::{self, Depth, FingerInput, GpioBackend, Source};
 use serde_json::Value;
 
 fn shipped() -> Vec<PathBuf> {

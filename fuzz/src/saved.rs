@@ -82,6 +82,7 @@ fn events(new_boot: bool) -> Vec<Event> {
             name: Some("Anna".into()),
             origin: Origin::Dashboard,
             right: Right::Owner,
+            with: Vec::new(),
         },
     };
     let arm = |mode| Command::Arm { mode, force: true };

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::access::Factor;
 use super::drill::Proof;
 use super::event::{Actor, Test, TroubleCode};
 use super::incident::{Incident, IncidentId, IncidentKind, PhotoId};
@@ -69,6 +70,11 @@ pub enum Action {
     SaveRecording(Recording),
     /// Now, by the camera's task: one photo that belongs to no incident.
     TryCamera,
+    /// To the store, apart from the history: somebody was forced.
+    RecordDuress {
+        /// Whose finger or PIN it was.
+        by: Actor,
+    },
     /// Now, for a drill: the broker, and the camera if there is one. What becomes of it is written
     /// down as [`Record::Proof`]; the photo goes to the drill's mails.
     Prove {
@@ -159,9 +165,32 @@ pub enum Record {
         /// Who.
         by: Actor,
     },
-    /// A command was refused.
+    /// Somebody was let in.
+    Granted {
+        /// What for: `disarm`, `pause`, `arm`, ...
+        what: String,
+        /// Who, where, and by what.
+        by: Actor,
+    },
+    /// Somebody can be known by something more.
+    Enrolled {
+        /// Who.
+        person: String,
+        /// By what.
+        factor: Factor,
+        /// Who asked for it.
+        by: Actor,
+    },
+    /// Somebody is not known any more.
+    Forgotten {
+        /// Who.
+        person: String,
+        /// Who asked for it.
+        by: Actor,
+    },
+    /// A command, or a try at access, was refused.
     Refused {
-        /// What was asked.
+        /// What was asked; `access` at the door.
         command: String,
         /// By whom.
         by: Actor,
@@ -391,6 +420,11 @@ pub enum About {
     /// A test, asked for by somebody.
     Test {
         /// By whom.
+        by: Actor,
+    },
+    /// Somebody was forced to show a finger or PIN. For contacts with `duress = true` alone.
+    Duress {
+        /// Whose it was.
         by: Actor,
     },
 }

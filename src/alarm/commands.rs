@@ -1,7 +1,7 @@
 //! What people ask of the panel, and whether they may.
 
 use super::action::{About, Action, Notice, Pattern, Record};
-use super::event::{Actor, Command, Origin, Right, Test};
+use super::event::{Actor, Command, Origin, Test};
 use super::ladder::Calls;
 use super::state::Panel;
 use super::status::Answer;
@@ -22,17 +22,8 @@ impl Alarm {
         now: BootTime,
         out: &mut Vec<Action>,
     ) -> Answer {
-        let (word, needed) = match &command {
-            Command::Arm { .. } => ("arm", Right::Bridge),
-            Command::Disarm => ("disarm", Right::Owner),
-            Command::Pause => ("pause", Right::Owner),
-            Command::Silence => ("silence", Right::Owner),
-            Command::Acknowledge => ("acknowledge", Right::Guest),
-            Command::WalkTest(_) => ("walk-test", Right::Owner),
-            Command::Test(_) => ("test", Right::Owner),
-            Command::Drill { .. } => ("drill", Right::Owner),
-        };
-        if by.right < needed {
+        let word = command.word();
+        if by.right < command.needs() {
             let why = if by.origin == Origin::Mqtt {
                 format!("to {word} over MQTT a PIN is needed")
             } else {
@@ -73,7 +64,7 @@ impl Alarm {
         Answer::Refused(reasons)
     }
 
-    fn record_refusal(
+    pub(super) fn record_refusal(
         &mut self,
         command: &str,
         by: Actor,
@@ -120,7 +111,7 @@ impl Alarm {
         }
     }
 
-    fn acknowledge(&mut self, by: &Actor, now: BootTime, out: &mut Vec<Action>) {
+    pub(super) fn acknowledge(&mut self, by: &Actor, now: BootTime, out: &mut Vec<Action>) {
         let mut stopped = Vec::new();
         for open in [&mut self.durable.intrusion, &mut self.durable.gas.open]
             .into_iter()

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::access::{Factor, Who};
 use super::incident::{IncidentId, PhotoId};
 use super::policy::{Mode, Policy, SensorName};
 
@@ -25,6 +26,28 @@ pub enum Event {
         command: Command,
         /// Who, and from where.
         by: Actor,
+    },
+    /// A reader saw a face or felt a finger.
+    Shown {
+        /// Which factor.
+        factor: Factor,
+        /// Whose it is.
+        who: Who,
+        /// Where.
+        origin: Origin,
+        /// It is one that is shown under duress.
+        duress: bool,
+    },
+    /// Somebody wants something, and typed a PIN.
+    Typed {
+        /// What.
+        command: Command,
+        /// Who, with the right that they have without the PIN.
+        by: Actor,
+        /// Whose PIN it is.
+        who: Who,
+        /// It is one that is typed under duress.
+        duress: bool,
     },
     /// A photo is there.
     PhotoTaken {
@@ -157,6 +180,36 @@ pub enum Command {
     },
 }
 
+impl Command {
+    /// The word for it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Command::Arm { .. } => "arm",
+            Command::Disarm => "disarm",
+            Command::Pause => "pause",
+            Command::Silence => "silence",
+            Command::Acknowledge => "acknowledge",
+            Command::WalkTest(_) => "walk-test",
+            Command::Test(_) => "test",
+            Command::Drill { .. } => "drill",
+        }
+    }
+
+    /// The least right that may ask for it.
+    pub fn needs(&self) -> Right {
+        match self {
+            Command::Acknowledge => Right::Guest,
+            Command::Arm { .. } => Right::Bridge,
+            Command::Disarm
+            | Command::Pause
+            | Command::Silence
+            | Command::WalkTest(_)
+            | Command::Test(_)
+            | Command::Drill { .. } => Right::Owner,
+        }
+    }
+}
+
 /// One output to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -182,6 +235,9 @@ pub struct Actor {
     pub origin: Origin,
     /// With what right.
     pub right: Right,
+    /// What they proved who they are by, where they did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub with: Vec<Factor>,
 }
 
 impl Actor {
@@ -191,6 +247,16 @@ impl Actor {
             name: None,
             origin,
             right: Right::Owner,
+            with: Vec::new(),
+        }
+    }
+
+    /// Who it was and by what, in a sentence: `Anna (face and finger)`.
+    pub fn described(&self) -> String {
+        let with: Vec<&str> = self.with.iter().map(|factor| factor.word()).collect();
+        match with.is_empty() {
+            true => self.who().to_owned(),
+            false => format!("{} ({})", self.who(), with.join(" and ")),
         }
     }
 
@@ -317,6 +383,8 @@ pub enum TroubleCode {
     Unproven,
     /// The outside service that watches us cannot be reached.
     Heartbeat,
+    /// Somebody tries faces, fingers or PINs that are nobody's.
+    AccessTries,
 }
 
 impl TroubleCode {
@@ -355,6 +423,7 @@ impl TroubleCode {
             Self::GivenUp => "given-up",
             Self::Unproven => "unproven",
             Self::Heartbeat => "heartbeat",
+            Self::AccessTries => "access-tries",
         }
     }
 }

@@ -65,11 +65,13 @@ pub(crate) fn house() -> Policy {
                     number: "+302101234567".into(),
                 })
                 .into(),
+            duress: Vec::new(),
             rounds: 2,
             ack_time: secs(120),
             ladder_every: secs(300),
             gas_again_every: secs(600),
         }),
+        access: None,
         burst: 3,
         photo_wait: secs(5),
         follow_up: secs(60),

@@ -2,6 +2,9 @@
 //!
 //! Uses std and serde alone: no clock, no I/O, no channel, no lock.
 
+mod access;
+#[cfg(test)]
+mod access_properties;
 mod action;
 mod arming;
 mod commands;
@@ -29,6 +32,7 @@ mod supervision;
 mod time;
 mod troubles;
 
+pub use access::{Factor, Tries, Way, Who};
 pub use action::{About, Action, Effect, Notice, Pattern, Record};
 pub use drill::Proof;
 pub use event::{
@@ -38,8 +42,8 @@ pub use event::{
 pub use incident::{Cause, Ending, Incident, IncidentId, IncidentKind, PhotoId};
 pub use ladder::{CallEnd, Calls, End, Ladder, Refusal, Step};
 pub use policy::{
-    Confirm, Entry, ExhaustPolicy, Held, Mode, PanelPolicy, PhonePolicy, Policy, PowerOn, Rung,
-    SensorKind, SensorName, SensorPolicy,
+    AccessPolicy, Confirm, Entry, ExhaustPolicy, Grant, Held, Mode, PanelPolicy, PhonePolicy,
+    Policy, PowerOn, Rung, SensorKind, SensorName, SensorPolicy,
 };
 pub use start::{BootReport, GoingOn};
 pub use state::{Durable, Fan, Gas, Inhibition, Marks, Open, Panel, Recording, Seen};

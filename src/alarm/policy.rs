@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::access::Factor;
+
 /// The name of a sensor, as the owner wrote it. Cheap to copy.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -228,11 +230,35 @@ pub struct Rung {
     pub number: String,
 }
 
+/// Who is let in, by what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessPolicy {
+    /// Any of these sets, of one and the same person. Never empty, no empty set.
+    pub require: Vec<Vec<Factor>>,
+    /// The factors of a set within this time.
+    pub within: Duration,
+    /// What they grant.
+    pub grant: Grant,
+}
+
+/// What access grants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grant {
+    /// Disarm.
+    Disarm,
+    /// Disarm, or arm away.
+    Toggle,
+    /// Halt detection.
+    Pause,
+}
+
 /// The phone ladder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PhonePolicy {
     /// Who is called, in order.
     pub rungs: Vec<Rung>,
+    /// Those of them who are called, alone, in a silent alarm.
+    pub duress: Vec<Rung>,
     /// How often the ladder is climbed.
     pub rounds: u32,
     /// Nobody acknowledged so long after a call ended: the next rung.
@@ -254,6 +280,8 @@ pub struct Policy {
     pub exhaust: Option<ExhaustPolicy>,
     /// The phone ladder, if there is a telephone and somebody to call.
     pub phone: Option<PhonePolicy>,
+    /// Who is let in, if anybody is.
+    pub access: Option<AccessPolicy>,
     /// Photos in a burst; 0 when there is no camera.
     pub burst: u32,
     /// An alarm mail leaves without a photo after this long.

@@ -81,6 +81,7 @@ fn event(what: &What) -> Event {
                 name: None,
                 origin: Origin::Mqtt,
                 right: *right,
+                with: Vec::new(),
             },
         },
         What::Photo(incident, true) => Event::PhotoTaken {

@@ -86,6 +86,7 @@ impl Alarm {
             );
         }
         self.raise_again(now, out);
+        self.raise_tries_again(now, out);
         let state = self.durable.panel.name();
         self.record(
             None,

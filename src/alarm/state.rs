@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use super::access::{Half, Tries};
 use super::action::Pattern;
 use super::event::Away;
 use super::incident::{Incident, IncidentId, PhotoId};
@@ -34,6 +35,9 @@ pub struct Durable {
     pub ever_armed: bool,
     /// No further mail of troubles before this.
     pub no_trouble_mail_before: Option<BootTime>,
+    /// Ways in that were tried in vain.
+    #[serde(default)]
+    pub tries: Vec<Tries>,
 }
 
 impl Default for Durable {
@@ -48,6 +52,7 @@ impl Default for Durable {
             no_ladder_before: None,
             ever_armed: false,
             no_trouble_mail_before: None,
+            tries: Vec::new(),
         }
     }
 }
@@ -268,6 +273,10 @@ impl Durable {
         shift_some(&mut self.gas.call_again);
         shift_some(&mut self.no_ladder_before);
         shift_some(&mut self.no_trouble_mail_before);
+        for tries in &mut self.tries {
+            shift(&mut tries.not_before);
+            shift(&mut tries.forget_at);
+        }
         for marks in self.marks.values_mut() {
             marks.powered = None;
             shift_some(&mut marks.last_trigger);
@@ -291,6 +300,8 @@ pub(super) struct Volatile {
     pub(super) seen: VecDeque<Seen>,
     /// What lessens protection.
     pub(super) troubles: Troubles,
+    /// Factors that were shown and wait for the others of their set.
+    pub(super) halves: Vec<Half>,
     /// What the buzzer was last told.
     pub(super) buzzer: Option<Pattern>,
     /// What the fan was last told; `None` before the first word.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::access::Tries;
 use super::action::Pattern;
 use super::event::Trouble;
 use super::incident::Incident;
@@ -36,6 +37,10 @@ pub struct Status {
     pub troubles: Vec<(Trouble, BootTime)>,
     /// A walk test is on.
     pub walk_test: bool,
+    /// Somebody's face would be of use now.
+    pub face_awaited: bool,
+    /// Ways in that were tried in vain.
+    pub tries: Vec<Tries>,
 }
 
 /// The gas machine in one word.
@@ -92,6 +97,8 @@ pub enum Answer {
     Refused(Vec<String>),
     /// Not you.
     Forbidden(String),
+    /// Not so soon after wrong tries.
+    TooSoon(String),
 }
 
 impl Alarm {
@@ -119,6 +126,8 @@ impl Alarm {
             exhaust: self.volatile.exhaust == Some(true),
             troubles: self.volatile.troubles.list(),
             walk_test: self.volatile.walk_test.is_some(),
+            face_awaited: self.face_awaited(),
+            tries: self.durable.tries.clone(),
         }
     }
 

@@ -1,7 +1,8 @@
 //! One step: an event and its time go in, actions come out.
 
+use super::access::{Factor, Try};
 use super::action::{About, Action, Effect, Notice, Pattern, Record};
-use super::event::{Actor, Event, Trouble, TroubleCode};
+use super::event::{Actor, Event, Right, Trouble, TroubleCode};
 use super::incident::IncidentId;
 use super::policy::{Policy, SensorPolicy};
 use super::state::{Durable, Panel, Volatile};
@@ -66,6 +67,40 @@ impl Alarm {
                 Answer::Done
             }
             Event::Command { command, by } => self.command(command, by, now, out),
+            Event::Shown {
+                factor,
+                who,
+                origin,
+                duress,
+            } => {
+                let by = Actor {
+                    right: Right::Guest,
+                    ..Actor::owner(origin)
+                };
+                let tried = Try {
+                    factor,
+                    who,
+                    duress,
+                    by,
+                    asks: None,
+                };
+                self.tried(tried, now, out)
+            }
+            Event::Typed {
+                command,
+                by,
+                who,
+                duress,
+            } => {
+                let tried = Try {
+                    factor: Factor::Pin,
+                    who,
+                    duress,
+                    by,
+                    asks: Some(command),
+                };
+                self.tried(tried, now, out)
+            }
             Event::PhotoTaken { incident, photo } => {
                 self.photo(incident, Ok(photo), out);
                 Answer::Done
@@ -113,6 +148,7 @@ impl Alarm {
             troubles,
             self.intrusion_deadline(),
             self.gas_deadline(),
+            self.access_deadline(),
         ]
         .into_iter()
         .flatten()
@@ -155,6 +191,9 @@ impl Alarm {
         }
         if passed(self.gas_deadline()) {
             self.gas_due(at, out);
+        }
+        if passed(self.access_deadline()) {
+            self.access_due(at, out);
         }
         if passed(self.volatile.relay_test) {
             self.volatile.relay_test = None;

@@ -58,6 +58,11 @@ impl Service {
         whole(self.ask(Method::POST, path, Some(body)).await?).await
     }
 
+    /// `DELETE` of `/api/v1/…`.
+    pub(super) async fn delete(&self, path: &str) -> Result<Value> {
+        whole(self.ask(Method::DELETE, path, None).await?).await
+    }
+
     /// `GET /api/v1/stream`, one event after another.
     pub(super) async fn stream(&self, after: Option<u64>) -> Result<Stream> {
         let path = match after {
@@ -186,7 +191,9 @@ async fn refusal(response: Response<Body>) -> Failed {
     let status = response.status();
     let exit = match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::NoPerm,
-        StatusCode::CONFLICT => Exit::TempFail,
+        StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS => Exit::TempFail,
+        StatusCode::BAD_REQUEST => Exit::Data,
+        StatusCode::NOT_FOUND => Exit::NoInput,
         StatusCode::SERVICE_UNAVAILABLE => Exit::Unavailable,
         // Only the configuration is looked at so closely.
         StatusCode::UNPROCESSABLE_ENTITY => Exit::Config,

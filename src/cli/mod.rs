@@ -7,6 +7,7 @@ mod completions;
 mod drill;
 mod events;
 pub mod exit;
+mod people;
 mod replay;
 mod run;
 mod service;
@@ -86,6 +87,12 @@ enum Command {
     Ack,
     /// Silence the buzzer
     Silence,
+    /// Make somebody known: a PIN
+    Enroll(people::EnrollArgs),
+    /// Forget somebody, with all that they are known by
+    Forget(people::ForgetArgs),
+    /// List who is known
+    People(people::PeopleArgs),
     /// Show what happened
     Events(events::EventsArgs),
     /// Try one output for real
@@ -145,6 +152,9 @@ fn run(cli: Cli) -> exit::Result {
         Command::Pause => command::pause(&service()?),
         Command::Ack => command::acknowledge(&service()?),
         Command::Silence => command::silence(&service()?),
+        Command::Enroll(args) => people::enroll(&service()?, args),
+        Command::Forget(args) => people::forget(&service()?, &args),
+        Command::People(args) => people::people(&service()?, &args),
         Command::Events(args) => events::run(&service()?, args),
         Command::Test(args) => command::test(&service()?, args),
         Command::Drill(args) => drill::run(&service()?, args),

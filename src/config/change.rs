@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::units::write_duration;
-use super::{Access, Config, Factor, Grant, Sensor};
+use super::{Access, Config, Sensor};
+use crate::alarm::{Factor, Grant};
 
 impl Config {
     /// What `newer` removes, or makes easier for an intruder: a sentence each. Empty: it can be

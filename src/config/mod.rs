@@ -38,7 +38,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::alarm::{Confirm, Entry, Mode, SensorKind, SensorName};
+use crate::alarm::{Confirm, Entry, Factor, Grant, Mode, SensorKind, SensorName};
 
 /// Everything the owner decided.
 #[derive(Debug, Clone)]
@@ -430,28 +430,6 @@ pub struct Access {
     pub finger: Option<FingerInput>,
     /// Where the models lie.
     pub models: PathBuf,
-}
-
-/// What proves who somebody is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Factor {
-    /// A face.
-    Face,
-    /// A finger.
-    Finger,
-    /// A PIN.
-    Pin,
-}
-
-/// What access grants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Grant {
-    /// Disarm.
-    Disarm,
-    /// Disarm, or arm away.
-    Toggle,
-    /// Halt detection.
-    Pause,
 }
 
 /// `[access] face`

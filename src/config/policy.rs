@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Config, Sensor, Source};
-use crate::alarm::{ExhaustPolicy, PanelPolicy, PhonePolicy, Policy, PowerOn, Rung, SensorPolicy};
+use super::{Config, Contact, Sensor, Source};
+use crate::alarm::{
+    AccessPolicy, ExhaustPolicy, PanelPolicy, PhonePolicy, Policy, PowerOn, Rung, SensorPolicy,
+};
 
 /// An alarm mail leaves without a photo after this long (the contract fixes it).
 const PHOTO_WAIT: Duration = Duration::from_secs(5);
@@ -37,6 +39,11 @@ impl Config {
                 max_run: exhaust.max_run,
             }),
             phone: self.phone_policy(),
+            access: self.access.as_ref().map(|access| AccessPolicy {
+                require: access.require.clone(),
+                within: access.within,
+                grant: access.grant,
+            }),
             burst: self.camera.as_ref().map_or(0, |camera| camera.burst),
             photo_wait: PHOTO_WAIT,
             follow_up: self
@@ -49,18 +56,19 @@ impl Config {
 
     fn phone_policy(&self) -> Option<PhonePolicy> {
         let phone = self.phone.as_ref()?;
-        let rungs: Vec<Rung> = self
-            .contacts
-            .iter()
-            .filter_map(|contact| {
+        let rungs = |all: bool| -> Vec<Rung> {
+            let called = self.contacts.iter().filter(|it| all || it.duress);
+            let rung = |contact: &Contact| {
                 Some(Rung {
                     contact: contact.name.clone(),
                     number: contact.phone.clone()?,
                 })
-            })
-            .collect();
-        (!rungs.is_empty()).then_some(PhonePolicy {
-            rungs,
+            };
+            called.filter_map(rung).collect()
+        };
+        (!rungs(true).is_empty()).then(|| PhonePolicy {
+            rungs: rungs(true),
+            duress: rungs(false),
             rounds: phone.rounds,
             ack_time: phone.ack_time,
             ladder_every: phone.ladder_every,

@@ -67,7 +67,7 @@ impl Drills {
         let by = Actor::owner(Origin::Schedule);
         match self.inbox.ask(Event::Command { command, by }).await {
             Some(Answer::Refused(why)) => info!(?why, "the drill is put off until tomorrow"),
-            Some(Answer::Done | Answer::Forbidden(_)) | None => {}
+            Some(Answer::Done | Answer::Forbidden(_) | Answer::TooSoon(_)) | None => {}
         }
     }
 

@@ -131,7 +131,10 @@ impl Hands for Executor {
             reply,
         } = handover;
         for (_, record) in &records {
-            if let Record::BootReport(_) = record {
+            if matches!(
+                record,
+                Record::BootReport(_) | Record::Granted { .. } | Record::Refused { .. }
+            ) {
                 info!("{}", sentence(record));
             }
         }

@@ -14,7 +14,7 @@ use crate::alarm::{BootTime, IncidentId, PhotoId, Proof, Record};
 use crate::clock::{SharedClock, Stamp};
 use crate::outbox::{self, Update};
 use crate::panel::message_row;
-use crate::store::{Batch, EventId, EventRow, PhotoRow, StoreHandle, StoredEvent};
+use crate::store::{Batch, EventId, EventRow, PeopleChange, PhotoRow, StoreHandle, StoredEvent};
 
 /// The stream shows an event when it can be read back; a disk that hangs is waited for only so
 /// long.
@@ -172,6 +172,13 @@ impl Journal {
         let mut batch = Batch::new(Stamp::now(&*self.clock));
         batch.config = Some(text);
         drop(self.write(batch, Vec::new()));
+    }
+
+    /// Writes down who is known from now on, with a line of history that says so.
+    pub(super) fn people(&self, changes: Vec<PeopleChange>, says: Record) -> Committed {
+        let mut batch = Batch::new(Stamp::now(&*self.clock));
+        batch.people = changes;
+        self.write(batch, vec![(None, says)])
     }
 
     /// Writes one line of history.

@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::Context;
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -37,6 +38,7 @@ pub use restore::{Restored, restore};
 pub use shown::{Composer, Shown};
 pub use sources::{BrokerSlot, SharedSensors};
 
+use crate::access::Access;
 use crate::actuators::Outputs;
 use crate::alarm::{Alarm, Durable, Event, TroubleCode};
 use crate::camera::{Camera, FaultSwitch, PhotoShelf};
@@ -222,6 +224,13 @@ pub async fn run(
     );
     let broker = sources::BrokerSlot::default();
     let (status, status_now) = watch::channel(Arc::new(alarm.status()));
+    let keeper = journal.clone();
+    let access = Access::new(
+        opened.people,
+        Box::new(move |changes, says| keeper.people(changes, says).boxed()),
+        status_now.clone(),
+        clock.clone(),
+    );
     let (last_photo, last_photo_now) = watch::channel(None);
     let changes = hands::ChangeSlot::default();
     let errors = Errors::default();
@@ -279,6 +288,7 @@ pub async fn run(
         shelf,
         broker,
         kept_at_broker: Mutex::default(),
+        access: access.clone(),
     };
     let sources = Sources::start(&config, &wiring, &mut supervisor);
     start_troubles(&inbox, &config, kind, failing, chosen.rejected.as_ref());
@@ -318,6 +328,7 @@ pub async fn run(
         sim: devices.sim.map(|make| make(simulated)),
         kind,
         reload: reloader.as_web(),
+        access,
         tokens: Arc::new(NoTokens),
         version: env!("CARGO_PKG_VERSION"),
     };

@@ -292,6 +292,7 @@ fn sources_differ(old: &Config, new: &Config) -> bool {
         login.map(|Login { password, .. }| password.expose_secret().to_owned())
     };
     format!("{:?}", old.sensors) != format!("{:?}", new.sensors)
+        || old.access != new.access
         || old.nodemcus != new.nodemcus
         || old.site != new.site
         || mqtt(old) != mqtt(new)

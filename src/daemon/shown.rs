@@ -60,6 +60,14 @@ impl web::History for ShownHistory {
         Ok(found.as_ref().map(detail))
     }
 
+    fn duress(&self, limit: usize) -> io::Result<Vec<Value>> {
+        let found = self.0.duress(limit).map_err(failed)?;
+        let shown = found
+            .iter()
+            .map(|it| json!({"at": it.at.rfc3339(), "clock_set": it.clock_set, "by": it.by}));
+        Ok(shown.collect())
+    }
+
     fn photo(&self, id: u64) -> io::Result<Option<Vec<u8>>> {
         match std::fs::read(self.0.photo_path(PhotoId(id))) {
             Ok(jpeg) => Ok(Some(jpeg)),

@@ -3,15 +3,17 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::alarm::{PhotoId, Status, TroubleCode};
+use crate::access::{self, Access};
+use crate::alarm::{Actor, Origin, PhotoId, Status, TroubleCode};
 use crate::camera::PhotoShelf;
 use crate::config::{CameraDevice, Config, GpioBackend, Source};
 use crate::gpio::{Board, SimulatedBoard, Watch};
 use crate::inbox::Inbox;
-use crate::mqtt::{Broker, Kept};
+use crate::mqtt::{Broker, Kept, Verify};
 use crate::sensors::mqtt::MqttSensors;
 use crate::sensors::nodemcu::Node;
 use crate::sensors::port::Ports;
@@ -34,6 +36,18 @@ pub(super) struct Wiring {
     pub(super) shelf: PhotoShelf,
     pub(super) broker: BrokerSlot,
     pub(super) kept_at_broker: Mutex<Kept>,
+    pub(super) access: Access,
+}
+
+impl Wiring {
+    /// Checks the codes that come over MQTT.
+    fn verify(&self) -> Verify {
+        let access = self.access.clone();
+        Arc::new(move |code| {
+            let access = access.clone();
+            async move { access.whose(code, &Actor::owner(Origin::Mqtt)).await }.boxed()
+        })
+    }
 }
 
 /// The broker in use; a reload may put another one in.
@@ -42,7 +56,7 @@ pub type BrokerSlot = Arc<Mutex<Option<Broker>>>;
 /// The drivers of one configuration; dropped, they stop.
 pub(super) struct Sources {
     stop: CancellationToken,
-    _wires: Option<(Arc<Watch>, Watched)>,
+    _wires: [Option<(Arc<Watch>, Watched)>; 2],
     /// Closed when the broker has been told that we are offline.
     goodbye: mpsc::Receiver<()>,
 }
@@ -59,7 +73,7 @@ pub struct SharedSensors(Arc<RwLock<SimulatedSensors>>);
 
 impl SharedSensors {
     pub(super) fn new(config: &Config, board: Option<&SimulatedBoard>, inbox: Inbox) -> Self {
-        let sensors = SimulatedSensors::new(&config.sensors, board, inbox);
+        let sensors = simulated(config, board, inbox);
         SharedSensors(Arc::new(RwLock::new(sensors)))
     }
 
@@ -100,12 +114,16 @@ impl Sources {
             "gpio",
             inbox,
         );
-
-        let simulated = SimulatedSensors::new(
-            &config.sensors,
-            wiring.simulated_board.as_ref(),
-            inbox.clone(),
+        let authenticators =
+            access::wires::watch(&*wiring.board, config.access.as_ref(), inbox.clone());
+        let authenticators = super::or_trouble(
+            authenticators.map_err(Into::into),
+            TroubleCode::TaskFailed,
+            "gpio access",
+            inbox,
         );
+
+        let simulated = simulated(config, wiring.simulated_board.as_ref(), inbox.clone());
         simulated.announce();
         *(wiring.simulated.0.write()).unwrap_or_else(PoisonError::into_inner) = simulated;
 
@@ -152,7 +170,10 @@ impl Sources {
         }
         Sources {
             stop,
-            _wires: wires.map(|wires| watched(wires, &wiring.pulses)),
+            _wires: [
+                wires.map(|wires| watched("gpio", wires, &wiring.pulses)),
+                authenticators.map(|wires| watched("gpio access", wires, &wiring.pulses)),
+            ],
             goodbye,
         }
     }
@@ -166,8 +187,7 @@ impl Sources {
             config,
             &topics,
             Box::new(move |message| sensors.take(message)),
-            // PINs come with the people who have them; until then no code is anybody's.
-            Arc::new(|_| None),
+            wiring.verify(),
             inbox.clone(),
             wiring.status.clone(),
             &mut kept,
@@ -175,15 +195,22 @@ impl Sources {
     }
 }
 
+/// What `sim/` drives: simulated sensors, and the authenticators on wires as `face` and `finger`.
+fn simulated(config: &Config, board: Option<&SimulatedBoard>, inbox: Inbox) -> SimulatedSensors {
+    let authenticators = access::wires::of(config.access.as_ref()).into_iter();
+    let wires = authenticators.map(|(factor, line)| (factor.word().into(), line));
+    SimulatedSensors::new(&config.sensors, &wires.collect::<Vec<_>>(), board, inbox)
+}
+
 /// A board tells a change within milliseconds.
 const WIRES_WITHIN: Duration = Duration::from_secs(5);
 
 /// Whoever watches the wires has to turn.
-fn watched(wires: Watch, pulses: &Pulses) -> (Arc<Watch>, Watched) {
+fn watched(name: &str, wires: Watch, pulses: &Pulses) -> (Arc<Watch>, Watched) {
     let wires = Arc::new(wires);
     let asked = Arc::downgrade(&wires);
     let watched = pulses.watch(Part {
-        name: "gpio".to_owned(),
+        name: name.to_owned(),
         within: WIRES_WITHIN,
         stakes: Stakes::Protection,
         ask: Box::new(move |question| {

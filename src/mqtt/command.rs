@@ -45,7 +45,8 @@ pub fn parse(payload: &[u8]) -> Option<Order> {
     };
     Some(Order {
         command,
-        code: asked.code.map(SecretString::from),
+        // Home Assistant sends an empty one when none was typed.
+        code: (asked.code.filter(|code| !code.is_empty())).map(SecretString::from),
     })
 }
 
@@ -78,8 +79,10 @@ mod tests {
         assert_eq!(order.command, Command::Disarm);
         assert!(!format!("{order:?}").contains("0042"));
         assert_eq!(order.code.unwrap().expose_secret(), "0042");
-        let order = parse(br#"{"action": "ARM_HOME", "code": null}"#).unwrap();
-        assert!(order.code.is_none());
+        for none in ["null", r#""""#] {
+            let order = parse(format!(r#"{{"action": "ARM_HOME", "code": {none}}}"#).as_bytes());
+            assert!(order.unwrap().code.is_none());
+        }
     }
 
     #[test]

@@ -15,15 +15,17 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, NetworkOptions, Packet,
     PublishOptions, QoS, SubscribeFilterInput, SubscribeReasonCode,
 };
+use secrecy::SecretString;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::alarm::{self, Actor, Origin, Right, Status, Trouble, TroubleCode};
+use crate::alarm::{self, Actor, Origin, Right, Status, Trouble, TroubleCode, Who};
 use crate::clock::Stamp;
 use crate::config::Config;
 use crate::inbox::Inbox;
@@ -48,8 +50,8 @@ pub struct Message<'a> {
 /// Takes what comes in on the topics of sensors. Must not block.
 pub type Take = Box<dyn Fn(&Message<'_>) + Send + Sync>;
 
-/// Whose code this is, if it is anybody's. May block: it is called on a blocking thread.
-pub type Verify = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+/// Whose code this is, and whether it is typed under duress. After wrong ones it takes its time.
+pub type Verify = Arc<dyn Fn(SecretString) -> BoxFuture<'static, (Who, bool)> + Send + Sync>;
 
 /// The broker. Clones share the one connection. Nothing is sent before [`Broker::run`].
 #[derive(Clone)]
@@ -243,25 +245,24 @@ impl Shared {
     /// Hands commands to the panel, with the right that they show.
     async fn obey(&self, mut asked: mpsc::Receiver<Order>) {
         while let Some(Order { command, code }) = asked.recv().await {
-            let name = match code {
-                None => None,
+            let by = Actor {
+                right: Right::Bridge,
+                ..Actor::owner(Origin::Mqtt)
+            };
+            let event = match code {
+                None => alarm::Event::Command { command, by },
                 Some(code) => {
-                    let verify = self.verify.clone();
-                    let check = move || verify(secrecy::ExposeSecret::expose_secret(&code));
-                    // A check that panics has not said yes.
-                    tokio::task::spawn_blocking(check).await.unwrap_or(None)
+                    let (who, duress) = (self.verify)(code).await;
+                    alarm::Event::Typed {
+                        command,
+                        by,
+                        who,
+                        duress,
+                    }
                 }
             };
-            let right = match name {
-                Some(_) => Right::Owner,
-                None => Right::Bridge,
-            };
-            let by = Actor {
-                name,
-                origin: Origin::Mqtt,
-                right,
-            };
-            self.inbox.send(alarm::Event::Command { command, by });
+            // Answered when it is decided: a wrong code makes the next one wait.
+            let _ = self.inbox.ask(event).await;
         }
         std::future::pending().await
     }

@@ -187,6 +187,8 @@ mod tests {
             exhaust: true,
             troubles: Vec::new(),
             walk_test: false,
+            face_awaited: false,
+            tries: Vec::new(),
         }
     }
 

@@ -219,6 +219,8 @@ impl<'a> Facts<'a> {
             }
             About::Drill { .. } => facts.about = "drill",
             About::Test { .. } => facts.about = "test",
+            // None is sent: a webhook shows it to whoever looks on.
+            About::Duress { .. } => facts.about = "duress",
         }
         facts
     }

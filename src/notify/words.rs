@@ -91,7 +91,11 @@ impl<'a> Words<'a> {
                 paused,
             } => {
                 let done = if *paused { "paused" } else { "disarmed" };
-                format!("{done} by {} after {}", by.who(), lasting(*after_seconds))
+                format!(
+                    "{done} by {} after {}",
+                    by.described(),
+                    lasting(*after_seconds)
+                )
             }
             About::NobodyAnswered { .. } => "NOBODY ANSWERED the calls".to_owned(),
             About::Unwatched { sensor, .. } => format!("{sensor} is not being watched"),
@@ -106,6 +110,7 @@ impl<'a> Words<'a> {
             },
             About::Drill { .. } => DRILL.to_owned(),
             About::Test { .. } => "test message".to_owned(),
+            About::Duress { by } => format!("SILENT ALARM: {} is under duress", by.who()),
         };
         on_one_line(&title)
     }
@@ -181,6 +186,11 @@ impl<'a> Words<'a> {
             }
             About::Test { .. } => format!("This is a test call from {site}. All is well"),
             About::Drill { .. } => format!("{DRILL}. A drill of {site}"),
+            About::Duress { by } => format!(
+                "Silent alarm at {site}. {} is under duress. Nobody at the house knows of this \
+                 call. Do not call there",
+                by.who()
+            ),
             About::FollowUp { .. }
             | About::AllClear { .. }
             | About::Disarmed { .. }

@@ -18,6 +18,8 @@ const THREADS: usize = 16;
 pub struct Channels {
     /// Names of the contacts that are mailed.
     pub emails: Vec<String>,
+    /// Those of them who are mailed, alone, in a silent alarm.
+    pub duress: Vec<String>,
     /// Names of the webhooks.
     pub webhooks: Vec<String>,
     /// There is a telephone.
@@ -31,14 +33,14 @@ pub struct Channels {
 }
 
 impl From<&Config> for Channels {
-    /// Everybody but those who are reached by a silent alarm alone.
     fn from(config: &Config) -> Self {
-        let emails = match config.email {
-            Some(_) => mailed(&config.contacts),
+        let mailed = |all: bool| match config.email {
+            Some(_) => mailed(&config.contacts, all),
             None => Vec::new(),
         };
         Channels {
-            emails,
+            emails: mailed(true),
+            duress: mailed(false),
             webhooks: config.webhooks.iter().map(|it| it.name.clone()).collect(),
             phone: config.phone.is_some(),
             give_up: config.messages.give_up,
@@ -66,6 +68,10 @@ impl Channels {
 #[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Threads(BTreeMap<IncidentId, String>);
+
+/// The numbers of silent messages have this bit, and are random: counted with the others they
+/// would leave a gap that tells of them. In the store they are negative.
+pub(super) const SILENT: u64 = 1 << 63;
 
 /// Makes the rows. The panel owns it.
 #[derive(Debug)]
@@ -120,6 +126,7 @@ impl AddressBook {
             | Action::Attach { .. }
             | Action::StopCalls { .. }
             | Action::SaveRecording(_)
+            | Action::RecordDuress { .. }
             | Action::TryCamera
             | Action::Prove { .. } => Vec::new(),
         }
@@ -142,8 +149,10 @@ impl AddressBook {
 
     fn letters(&mut self, notice: &Notice, now: &Stamp) -> Vec<Message> {
         let thread = notice.incident.map(|incident| self.thread(incident));
-        let contacts = self.channels.emails.clone();
-        let webhooks = self.channels.webhooks.clone();
+        let (contacts, webhooks) = match notice.is_silent() {
+            true => (self.channels.duress.clone(), Vec::new()),
+            false => (self.channels.emails.clone(), self.channels.webhooks.clone()),
+        };
         let mails = contacts.into_iter().map(|contact| {
             let root = thread
                 .as_ref()
@@ -170,8 +179,13 @@ impl AddressBook {
     }
 
     fn message(&mut self, to: Recipient, notice: &Notice, now: &Stamp) -> Message {
-        let id = self.next_id;
-        self.next_id += 1;
+        let id = match notice.is_silent() {
+            true => SILENT | self.rng.u64(..),
+            false => {
+                self.next_id += 1;
+                self.next_id - 1
+            }
+        };
         Message {
             id,
             incident: notice.incident,
@@ -233,10 +247,10 @@ fn fnv1a(text: &str) -> u32 {
     })
 }
 
-/// Who gets a mail.
-fn mailed(contacts: &[Contact]) -> Vec<String> {
+/// Who gets a mail; of a silent alarm not all.
+fn mailed(contacts: &[Contact], all: bool) -> Vec<String> {
     (contacts.iter())
-        .filter(|contact| contact.email.is_some())
+        .filter(|contact| contact.email.is_some() && (all || contact.duress))
         .map(|contact| contact.name.clone())
         .collect()
 }
@@ -258,6 +272,7 @@ mod tests {
             contact("Bob", None, false),
             contact("the guard", Some("guard@example.org"), true),
         ];
-        assert_eq!(mailed(&contacts), ["Anna", "the guard"]);
+        assert_eq!(mailed(&contacts, true), ["Anna", "the guard"]);
+        assert_eq!(mailed(&contacts, false), ["the guard"]);
     }
 }

@@ -26,6 +26,8 @@ impl Outbox {
         };
         let ids: Vec<u64> = (self.rows.iter())
             .filter(|(_, it)| it.message.ladder.is_some() && concerned(&it.message))
+            // Whoever forces somebody to disarm may acknowledge, too.
+            .filter(|(_, it)| !it.message.is_silent())
             .map(|(id, _)| *id)
             .collect();
         for id in ids {
@@ -234,10 +236,10 @@ impl Outbox {
             CallEnd::Completed => {
                 self.clear(TroubleCode::Phone, &rung.contact, changes);
                 self.path_works(&Recipient::Phone, now.boot, changes);
-                changes
-                    .update
-                    .proven
-                    .push(format!("phone:{}", rung.contact));
+                if !changes.silent {
+                    let path = format!("phone:{}", rung.contact);
+                    changes.update.proven.push(path);
+                }
             }
             CallEnd::Busy | CallEnd::NoAnswer | CallEnd::Machine => {
                 self.clear(TroubleCode::Phone, &rung.contact, changes);
@@ -317,7 +319,10 @@ impl Outbox {
         };
         // They ask nobody to acknowledge.
         let about = &message.notice.about;
-        let test = matches!(about, About::Test { .. } | About::Drill { .. });
+        let test = matches!(
+            about,
+            About::Test { .. } | About::Drill { .. } | About::Duress { .. }
+        );
         let why = message.last_failure.clone();
         let why = why.unwrap_or_else(|| "no call could be placed in time".into());
         match end {

@@ -9,7 +9,7 @@ impl Outbox {
     /// A ladder that is no drill has somebody to call.
     pub(super) fn is_calling_for_real(&self) -> bool {
         (self.rows.values())
-            .filter(|entry| !entry.message.is_drill())
+            .filter(|entry| !entry.message.is_drill() && !entry.message.is_silent())
             .filter_map(|entry| entry.message.ladder.as_ref())
             .any(|ladder| ladder.ended().is_none())
     }

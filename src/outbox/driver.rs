@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+use super::address::SILENT;
 use super::{
     Changes, Channels, Job, Message, Outbox, Outcome, Paths, Receipt, Recipient, Start, Store,
     Waiting, corrected,
@@ -205,7 +206,9 @@ impl<P: Paths, S: Store> Driver<P, S> {
     fn finished(&mut self, done: Result<(u64, Outcome), tokio::task::JoinError>) {
         // A task of ours catches its panics, and nobody cancels it.
         let Ok((id, outcome)) = done else { return };
-        debug!(message = id, ?outcome, "tried");
+        if id & SILENT == 0 {
+            debug!(message = id, ?outcome, "tried");
+        }
         let now = self.now();
         let changes = self.outbox.finished(id, outcome, &now);
         self.apply(changes);

@@ -105,7 +105,7 @@ impl Outbox {
         let Some(message) = self.message(id) else {
             return;
         };
-        if message.ladder.is_some() {
+        if message.ladder.is_some() && !message.is_silent() {
             let incident = message.incident;
             changes.events.push(Event::NobodyAnswered { incident });
         }
@@ -144,6 +144,9 @@ impl Outbox {
     /// Something was delivered: what was wrong with the path is over.
     /// Others that failed on it are tried again now rather than when their patience is over.
     pub(super) fn path_works(&mut self, to: &Recipient, now: BootTime, changes: &mut Changes) {
+        if changes.silent {
+            return;
+        }
         self.clear(path_code(to), "", changes);
         self.clear(path_code(to), to.name(), changes);
         self.clear(TroubleCode::GivenUp, trouble_subject(to), changes);
@@ -174,6 +177,9 @@ impl Outbox {
         text: String,
         changes: &mut Changes,
     ) {
+        if changes.silent {
+            return;
+        }
         if self.told.insert((code, subject.to_owned()), true) != Some(true) {
             let subject = subject.to_owned();
             let trouble = Trouble {
@@ -187,6 +193,9 @@ impl Outbox {
 
     /// Also told the first time after a start, when an earlier process may have raised it.
     pub(super) fn clear(&mut self, code: TroubleCode, subject: &str, changes: &mut Changes) {
+        if changes.silent {
+            return;
+        }
         if self.told.insert((code, subject.to_owned()), false) != Some(false) {
             let subject = subject.to_owned();
             changes.events.push(Event::TroubleCleared { code, subject });

@@ -152,10 +152,16 @@ impl Message {
         matches!(self.notice.about, About::Drill { .. })
     }
 
+    /// It tells of duress: whoever looks on must not learn of it.
+    pub fn is_silent(&self) -> bool {
+        self.notice.is_silent()
+    }
+
     /// Somebody has to know now: goes out before all else.
     pub fn is_urgent(&self) -> bool {
         match (&self.to, &self.notice.about) {
-            (Recipient::Phone, _) | (_, About::Alarm { .. } | About::Unwatched { .. }) => true,
+            (Recipient::Phone, _)
+            | (_, About::Alarm { .. } | About::Unwatched { .. } | About::Duress { .. }) => true,
             (
                 Recipient::Email { .. } | Recipient::Webhook { .. },
                 About::FollowUp { .. }

@@ -81,6 +81,8 @@ pub struct Changes {
     pub events: Vec<Event>,
     /// Calls to end.
     pub hang_up: Vec<CallSid>,
+    /// What happens now is about a silent message: it leaves no trace but its row.
+    pub(super) silent: bool,
 }
 
 /// What still waits, for `status`.
@@ -193,6 +195,7 @@ impl Outbox {
             let Some(entry) = self.rows.get_mut(&id) else {
                 continue;
             };
+            changes.silent = entry.message.is_silent();
             if !self.channels.reach(&entry.message.to) {
                 self.orphaned(id, now, &mut changes);
             } else if entry.message.to == Recipient::Phone {
@@ -232,6 +235,7 @@ impl Outbox {
             return changes;
         };
         entry.busy = false;
+        changes.silent = entry.message.is_silent();
         match outcome {
             Outcome::Delivered(Ok(delivered)) => {
                 let to = entry.message.to.clone();
@@ -255,11 +259,8 @@ impl Outbox {
     pub fn waiting(&self) -> Waiting {
         let mut waiting = Waiting::default();
         for Entry { message, .. } in self.rows.values() {
-            if message
-                .ladder
-                .as_ref()
-                .is_some_and(|it| it.ended().is_some())
-            {
+            let ladder = message.ladder.as_ref();
+            if message.is_silent() || ladder.is_some_and(|it| it.ended().is_some()) {
                 continue;
             }
             waiting.count += 1;
@@ -336,6 +337,9 @@ impl Changes {
     }
 
     pub(super) fn record(&mut self, message: &Message, to: &str, outcome: &str, detail: String) {
+        if message.is_silent() {
+            return;
+        }
         let record = Record::Message {
             channel: message.to.channel().to_owned(),
             to: to.to_owned(),

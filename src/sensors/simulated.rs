@@ -32,19 +32,26 @@ enum Drive {
 pub struct NoSuchSensor(String);
 
 impl SimulatedSensors {
-    /// The sensors of a configuration; wires only if the board is a simulated one.
-    pub fn new(sensors: &[Sensor], board: Option<&SimulatedBoard>, inbox: Inbox) -> Self {
-        let drives = sensors
-            .iter()
-            .filter_map(|sensor| {
-                let drive = match &sensor.source {
-                    Source::Simulated => Drive::Directly,
-                    Source::Gpio(input) => Drive::Wire(board?.clone(), input.clone()),
-                    Source::NodeMcu { .. } | Source::Mqtt(_) => return None,
-                };
-                Some((sensor.name.clone(), drive))
-            })
-            .collect();
+    /// The sensors of a configuration, and other inputs by their names, which a sensor of the same
+    /// name hides; wires only if the board is a simulated one.
+    pub fn new(
+        sensors: &[Sensor],
+        others: &[(SensorName, InputLine)],
+        board: Option<&SimulatedBoard>,
+        inbox: Inbox,
+    ) -> Self {
+        let wire = |input: &InputLine| Some(Drive::Wire(board?.clone(), input.clone()));
+        let sensors = sensors.iter().filter_map(|sensor| {
+            let drive = match &sensor.source {
+                Source::Simulated => Drive::Directly,
+                Source::Gpio(input) => wire(input)?,
+                Source::NodeMcu { .. } | Source::Mqtt(_) => return None,
+            };
+            Some((sensor.name.clone(), drive))
+        });
+        let others = others.iter();
+        let others = others.filter_map(|(name, input)| Some((name.clone(), wire(input)?)));
+        let drives = others.chain(sensors).collect();
         SimulatedSensors {
             inbox,
             drives: Arc::new(drives),
@@ -127,7 +134,7 @@ mod tests {
             sensor("hall", Source::Simulated),
             sensor("attic", Source::Simulated),
         ];
-        (SimulatedSensors::new(&sensors, None, inbox), letters)
+        (SimulatedSensors::new(&sensors, &[], None, inbox), letters)
     }
 
     fn levels_of_hall(letters: &Receiver<Letter>) -> Vec<(bool, bool)> {
@@ -192,7 +199,7 @@ mod tests {
             debounce: Duration::from_millis(1),
         };
         let sensors = [sensor("front door", Source::Gpio(door))];
-        let driven = SimulatedSensors::new(&sensors, Some(&board), inbox.clone());
+        let driven = SimulatedSensors::new(&sensors, &[], Some(&board), inbox.clone());
         let _watch = crate::sensors::gpio::watch(&board, &sensors, inbox).unwrap();
         let next = || letters.recv_timeout(Duration::from_secs(5)).unwrap();
         assert!(matches!(next().event, Event::Reading(found) if found.found && !found.active));

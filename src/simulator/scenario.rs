@@ -184,6 +184,7 @@ fn owner(name: Option<String>) -> Actor {
         name,
         origin: Origin::Dashboard,
         right: Right::Owner,
+        with: Vec::new(),
     }
 }
 

@@ -11,7 +11,7 @@ use super::photos::photo_path;
 use super::rows::EventRow;
 use super::schema::{self, DATABASE};
 use super::writing::key;
-use crate::alarm::{BootTime, Incident, IncidentId, PhotoId, Record};
+use crate::alarm::{Actor, BootTime, Incident, IncidentId, PhotoId, Record};
 use crate::clock::{Stamp, WallTime};
 
 /// Answers questions about the past. Each opens its own connection: that takes less than a
@@ -117,6 +117,17 @@ pub struct StoredMessage {
     pub waiting: bool,
 }
 
+/// Somebody was forced to show a finger or PIN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDuress {
+    /// When.
+    pub at: WallTime,
+    /// `at` can be believed.
+    pub clock_set: bool,
+    /// Whose it was, which, and where.
+    pub by: Actor,
+}
+
 /// Everything known of one incident.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IncidentDetail {
@@ -192,6 +203,14 @@ impl History {
                     .query_row(recording, [id], |row| row.get(0))
                     .optional()?,
             }))
+        })
+    }
+
+    /// When somebody was forced to show a finger or PIN, newest first: for whoever may see it.
+    pub fn duress(&self, limit: usize) -> Result<Vec<StoredDuress>, StoreError> {
+        self.ask(|connection| {
+            let sql = "SELECT * FROM duress ORDER BY at_wall_ms DESC LIMIT ?1";
+            collect(connection, sql, params![many(limit)], duress)
         })
     }
 
@@ -293,6 +312,14 @@ fn message(row: &Row<'_>) -> rusqlite::Result<StoredMessage> {
         channel: row.get("channel")?,
         to: row.get("recipient")?,
         waiting: row.get("waiting")?,
+    })
+}
+
+fn duress(row: &Row<'_>) -> rusqlite::Result<StoredDuress> {
+    Ok(StoredDuress {
+        at: WallTime(row.get("at_wall_ms")?),
+        clock_set: row.get("clock_set")?,
+        by: json_column(row, "data")?,
     })
 }
 

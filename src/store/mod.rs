@@ -12,6 +12,7 @@ mod actor;
 mod error;
 mod history;
 mod opening;
+mod people;
 mod photos;
 mod retention;
 mod rows;
@@ -30,9 +31,10 @@ use crate::clock::{SharedClock, Stamp};
 pub use actor::{NotCommitted, OnHealth, Receipt, StoreActor, StoreHandle, StoreOptions};
 pub use error::{StoreError, StoreFailure};
 pub use history::{
-    History, IncidentDetail, StoredEvent, StoredIncident, StoredMessage, StoredPhoto,
+    History, IncidentDetail, StoredDuress, StoredEvent, StoredIncident, StoredMessage, StoredPhoto,
 };
 pub use opening::{Found, Opened};
+pub use people::{Credential, KnownBy, PeopleChange, TEMPLATE};
 pub use photos::{photo_path, read_photo, write_photo, write_whole_photo};
 pub use retention::Removed;
 pub use rows::{Batch, EventId, EventRow, MessageRow, NextIds, PhotoRow, Saved};

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde::de::IgnoredAny;
 
 use super::error::{StoreError, StoreFailure};
+use super::people::{self, Credential};
 use super::photos::{make_private_dir, write_whole};
 use super::rows::{EventId, MessageRow, NextIds, Saved};
 use super::schema::{self, DATABASE};
@@ -24,6 +25,8 @@ pub struct Opened {
     pub found: Found,
     /// The last configuration that passed: kept from the first start, before there is a state.
     pub config: Option<String>,
+    /// The people who are known.
+    pub people: Vec<Credential>,
     /// Where numbers go on.
     pub next: NextIds,
 }
@@ -112,6 +115,7 @@ impl Store {
             store,
             found,
             config: loaded.config,
+            people: loaded.people,
             next,
         }
     }
@@ -121,6 +125,7 @@ impl Store {
 pub(super) struct Loaded {
     pub(super) saved: Option<Saved>,
     pub(super) config: Option<String>,
+    pub(super) people: Vec<Credential>,
     pub(super) next: NextIds,
     /// The clocks as of the last save.
     pub(super) last_stamp: Option<Stamp>,
@@ -131,6 +136,7 @@ impl Loaded {
         Loaded {
             saved: None,
             config: None,
+            people: Vec::new(),
             next: NextIds::all(1),
             last_stamp: None,
         }
@@ -177,6 +183,7 @@ fn load(connection: &Connection, dir: &Path) -> Result<Loaded, StoreError> {
         .query_row("SELECT text FROM config", [], |row| row.get(0))
         .optional()
         .map_err(failed)?;
+    let people = people::read(connection).map_err(failed)?;
     let panel = connection
         .query_row("SELECT * FROM panel", [], |row| {
             let state: Option<String> = row.get("state")?;
@@ -188,6 +195,7 @@ fn load(connection: &Connection, dir: &Path) -> Result<Loaded, StoreError> {
         return Ok(Loaded {
             saved: None,
             config,
+            people,
             next,
             last_stamp: None,
         });
@@ -225,6 +233,7 @@ fn load(connection: &Connection, dir: &Path) -> Result<Loaded, StoreError> {
     Ok(Loaded {
         saved: Some(saved),
         config,
+        people,
         next,
         last_stamp: Some(last_life),
     })

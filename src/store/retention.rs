@@ -200,6 +200,10 @@ impl Shelf<'_> {
                 return Ok(removed);
             }
         }
+        self.connection.execute(
+            "DELETE FROM duress WHERE clock_set AND at_wall_ms < ?1",
+            [cutoff],
+        )?;
         self.remove_forgotten_files()?;
         if let Err(error) = self.give_space_back() {
             // It takes space to give space back, and free pages are used again anyway.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::alarm::{Incident, IncidentId, PhotoId, Record};
+use super::people::PeopleChange;
+use crate::alarm::{Actor, Incident, IncidentId, PhotoId, Record};
 use crate::clock::{Stamp, WallTime};
 
 /// The number of an event; only grows, over restarts and over a lost store too.
@@ -37,6 +38,10 @@ pub struct Batch {
     pub proven: Vec<String>,
     /// The text of a configuration that passed.
     pub config: Option<String>,
+    /// Changes of who is known, in their order.
+    pub people: Vec<PeopleChange>,
+    /// Who was forced to show a finger or PIN at `at`.
+    pub duress: Vec<Actor>,
     /// Note that the service was alive at `at`.
     pub sign_of_life: bool,
 }
@@ -54,6 +59,8 @@ impl Batch {
             recordings: Vec::new(),
             proven: Vec::new(),
             config: None,
+            people: Vec::new(),
+            duress: Vec::new(),
             sign_of_life: false,
         }
     }
@@ -68,6 +75,8 @@ impl Batch {
             && self.recordings.is_empty()
             && self.proven.is_empty()
             && self.config.is_none()
+            && self.people.is_empty()
+            && self.duress.is_empty()
             && !self.sign_of_life
     }
 
@@ -76,7 +85,9 @@ impl Batch {
     pub(super) fn absorb(&mut self, later: Batch) -> usize {
         let lost = self.events.len() + later.events.len();
         self.events.clear();
-        self.at = later.at;
+        if self.duress.is_empty() || !later.duress.is_empty() {
+            self.at = later.at;
+        }
         self.state = later.state.or_else(|| self.state.take());
         self.config = later.config.or_else(|| self.config.take());
         self.sign_of_life |= later.sign_of_life;
@@ -91,7 +102,9 @@ impl Batch {
     /// The highest number that any row of the batch carries.
     pub(super) fn highest_id(&self) -> u64 {
         let events = self.events.iter().map(|row| row.id.0);
-        let messages = self.messages.iter().map(|row| row.id);
+        // Those of silent messages are random, and count for nothing.
+        let counted = |id: &u64| id.cast_signed() >= 0;
+        let messages = self.messages.iter().map(|row| row.id).filter(counted);
         let photos = self.photos.iter().map(|row| row.id.0);
         let incidents = self.incidents.iter().map(|row| row.id.0);
         let all = events.chain(messages).chain(photos).chain(incidents);

@@ -12,7 +12,7 @@ pub(super) const DATABASE: &str = "asfaleia.db";
 
 /// What leads from each version to the next; `PRAGMA user_version` counts those applied. Released
 /// ones are never edited: a frozen file of every version is opened by the tests for ever.
-pub(super) const MIGRATIONS: &[&str] = &[V1];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2];
 
 // No foreign keys: a photo may be committed after its incident was lost with a damaged store, and
 // must not make everything that is committed with it fail. `retain` removes what belongs together.
@@ -96,6 +96,28 @@ CREATE TABLE messages (
 ) STRICT;
 CREATE INDEX messages_by_incident ON messages (incident) WHERE incident IS NOT NULL;
 CREATE INDEX messages_waiting ON messages (id) WHERE waiting;
+";
+
+// The people who are known. And, apart from the history, when somebody was forced to show a finger
+// or PIN: nothing that shows or counts history meets it.
+const V2: &str = "
+CREATE TABLE credentials (
+    id               INTEGER PRIMARY KEY,
+    person           TEXT NOT NULL,
+    enrolled_wall_ms INTEGER NOT NULL,
+    kind             TEXT NOT NULL,    -- pin, finger, face
+    duress           INTEGER NOT NULL,
+    slot             INTEGER,          -- of a finger: where the module keeps it
+    secret           BLOB              -- of a PIN: a PHC string; of a face: 128 floats of 4 bytes, little-endian
+) STRICT;
+CREATE TABLE duress (
+    boot_id    TEXT NOT NULL,
+    at_boot_ns INTEGER NOT NULL,
+    at_wall_ms INTEGER NOT NULL,
+    clock_set  INTEGER NOT NULL,
+    data       TEXT NOT NULL,          -- JSON
+    PRIMARY KEY (boot_id, at_boot_ns)
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Opens the database for writing, creates or migrates its tables.
@@ -230,6 +252,7 @@ mod tests {
 
         let with_colour = [
             V1,
+            V2,
             "ALTER TABLE proven ADD COLUMN colour TEXT DEFAULT 'red'",
         ];
         migrate(&mut connection, &path, &with_colour).unwrap();
@@ -240,7 +263,7 @@ mod tests {
             })
             .unwrap();
         assert_eq!(row, (7, "red".to_owned()));
-        assert_eq!(version(&connection).unwrap(), 2);
+        assert_eq!(version(&connection).unwrap(), 3);
     }
 
     #[test]
@@ -248,9 +271,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(DATABASE);
         let mut connection = open(&path).unwrap();
-        let broken = [V1, "CREATE TABLE half (a); CREATE TABLE events (a);"];
+        let broken = [V1, V2, "CREATE TABLE half (a); CREATE TABLE events (a);"];
         migrate(&mut connection, &path, &broken).unwrap_err();
-        assert_eq!(version(&connection).unwrap(), 1);
+        assert_eq!(version(&connection).unwrap(), 2);
         let half: i64 = connection
             .query_row(
                 "SELECT count(*) FROM sqlite_schema WHERE name = 'half'",

@@ -4,6 +4,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use serde::Serialize;
 
 use super::history::kind_and_data;
+use super::people;
 use super::rows::Batch;
 use crate::alarm::{Ending, Incident, IncidentId};
 use crate::clock::Stamp;
@@ -113,6 +114,20 @@ fn write_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result
             .prepare_cached("INSERT OR REPLACE INTO proven VALUES (?1, ?2)")?
             .execute(params![path, at.wall.0])?;
     }
+    for change in &batch.people {
+        people::write(transaction, change)?;
+    }
+    for by in &batch.duress {
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO duress VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![
+                at.boot_id,
+                boot_ns(at),
+                at.wall.0,
+                at.wall.is_set(),
+                serde_json::to_string(by).expect("actors serialise"),
+            ])?;
+    }
     if let Some(config) = &batch.config {
         transaction
             .prepare_cached("INSERT OR REPLACE INTO config VALUES (1, ?1, ?2)")?
@@ -212,18 +227,23 @@ fn follow_the_clock(
          WHERE boot_id = ?3",
         params![step, now.wall.is_set(), now.boot_id, old, newest],
     )?;
-    for table in ["proven", "config"] {
+    for (table, wall) in [
+        ("proven", "at_wall_ms"),
+        ("config", "at_wall_ms"),
+        ("credentials", "enrolled_wall_ms"),
+    ] {
         transaction.execute(
-            &format!(
-                "UPDATE {table} SET at_wall_ms = at_wall_ms + ?1
-                     WHERE at_wall_ms BETWEEN ?2 AND ?3"
-            ),
+            &format!("UPDATE {table} SET {wall} = {wall} + ?1 WHERE {wall} BETWEEN ?2 AND ?3"),
             params![step, old, newest],
         )?;
     }
     transaction.execute(
         "UPDATE messages SET at_wall_ms = at_wall_ms + ?1, clock_set = ?2 WHERE at_wall_ms >= ?3 AND NOT clock_set",
         params![step, now.wall.is_set(), old],
+    )?;
+    transaction.execute(
+        "UPDATE duress SET at_wall_ms = at_wall_ms + ?1, clock_set = ?2 WHERE boot_id = ?3",
+        params![step, now.wall.is_set(), now.boot_id],
     )?;
     transaction.execute(
         "UPDATE panel SET saved_wall_ms = saved_wall_ms + iif(saved_boot_id = ?2, ?1, 0),

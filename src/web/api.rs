@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::http::StatusCode;
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -28,8 +29,8 @@ pub(super) struct Arm {
     mode: Mode,
     #[serde(default)]
     force: bool,
-    #[serde(default, rename = "pin")]
-    _pin: Option<String>,
+    #[serde(default)]
+    pin: Option<SecretString>,
 }
 
 fn away() -> Mode {
@@ -41,45 +42,41 @@ pub(super) async fn arm(
     Extension(by): Extension<Actor>,
     Fields(arm): Fields<Arm>,
 ) -> Result<Json<Value>, Problem> {
-    let Arm {
-        mode,
-        force,
-        _pin: _,
-    } = arm;
-    command(&app, by, Command::Arm { mode, force }).await
+    let Arm { mode, force, pin } = arm;
+    with_pin(&app, by, Command::Arm { mode, force }, pin).await
 }
 
-/// A PIN is for those who come in without an owner's right. Nobody can over HTTP yet: the socket
-/// and tokens carry their right themselves.
+/// For those who come in without an owner's right, it gives it to them. It must be right for owners
+/// too: a keypad may stand behind their token.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Pin {
-    #[serde(default, rename = "pin")]
-    _pin: Option<String>,
+    #[serde(default)]
+    pin: Option<SecretString>,
 }
 
 pub(super) async fn disarm(
     State(app): State<App>,
     Extension(by): Extension<Actor>,
-    _: Fields<Pin>,
+    Fields(Pin { pin }): Fields<Pin>,
 ) -> Result<Json<Value>, Problem> {
-    command(&app, by, Command::Disarm).await
+    with_pin(&app, by, Command::Disarm, pin).await
 }
 
 pub(super) async fn pause(
     State(app): State<App>,
     Extension(by): Extension<Actor>,
-    _: Fields<Pin>,
+    Fields(Pin { pin }): Fields<Pin>,
 ) -> Result<Json<Value>, Problem> {
-    command(&app, by, Command::Pause).await
+    with_pin(&app, by, Command::Pause, pin).await
 }
 
 pub(super) async fn silence(
     State(app): State<App>,
     Extension(by): Extension<Actor>,
-    _: Fields<Pin>,
+    Fields(Pin { pin }): Fields<Pin>,
 ) -> Result<Json<Value>, Problem> {
-    command(&app, by, Command::Silence).await
+    with_pin(&app, by, Command::Silence, pin).await
 }
 
 #[derive(Deserialize)]
@@ -169,12 +166,36 @@ pub(super) async fn reload(
     }
 }
 
+async fn with_pin(
+    app: &App,
+    by: Actor,
+    asked: Command,
+    pin: Option<SecretString>,
+) -> Result<Json<Value>, Problem> {
+    let Some(pin) = pin else {
+        return command(app, by, asked).await;
+    };
+    let (who, duress) = app.house.access.whose(pin, &by).await;
+    let typed = Event::Typed {
+        command: asked,
+        by,
+        who,
+        duress,
+    };
+    ask(app, typed).await
+}
+
 async fn command(app: &App, by: Actor, command: Command) -> Result<Json<Value>, Problem> {
-    let asked = app.house.inbox.ask(Event::Command { command, by });
+    ask(app, Event::Command { command, by }).await
+}
+
+async fn ask(app: &App, event: Event) -> Result<Json<Value>, Problem> {
+    let asked = app.house.inbox.ask(event);
     match tokio::time::timeout(PANEL_ANSWERS_WITHIN, asked).await {
         Ok(Some(Answer::Done)) => Ok(Json(json!({ "done": true }))),
         Ok(Some(Answer::Refused(reasons))) => Err(Problem::refused(reasons)),
         Ok(Some(Answer::Forbidden(why))) => Err(Problem::new(StatusCode::FORBIDDEN, why)),
+        Ok(Some(Answer::TooSoon(why))) => Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, why)),
         Ok(None) | Err(_) => Err(Problem::panel_gone()),
     }
 }

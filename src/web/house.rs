@@ -10,6 +10,7 @@ use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 
 use super::{Snapshot, Tokens};
+use crate::access::Access;
 use crate::config::Config;
 use crate::inbox::Inbox;
 
@@ -36,6 +37,8 @@ pub struct House {
     pub kind: ServiceKind,
     /// Reads the configuration file again.
     pub reload: Reload,
+    /// Who is known, and whose PIN is whose.
+    pub access: Access,
     /// Who may come in over TCP.
     pub tokens: Arc<dyn Tokens>,
     /// The program's version.
@@ -83,6 +86,8 @@ pub trait History: Send + Sync {
     fn incidents(&self, before: Option<u64>, limit: usize) -> io::Result<Vec<Value>>;
     /// One incident with everything that belongs to it.
     fn incident(&self, id: u64) -> io::Result<Option<Value>>;
+    /// When somebody was forced to show a finger or PIN, newest first, at most `limit`.
+    fn duress(&self, limit: usize) -> io::Result<Vec<Value>>;
     /// A photo as JPEG.
     fn photo(&self, id: u64) -> io::Result<Option<Vec<u8>>>;
 }

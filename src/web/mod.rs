@@ -12,6 +12,7 @@ mod history;
 mod house;
 mod metrics;
 mod page;
+mod people;
 mod principal;
 mod serve;
 mod sim;
@@ -25,7 +26,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware;
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 use tokio_util::sync::CancellationToken;
 
 pub use house::{History, House, OutputState, Outputs, Reload, ServiceKind, Sim};
@@ -61,6 +62,10 @@ fn router(app: App) -> Router {
         .route("/walk-test", post(api::walk_test))
         .route("/drill", post(api::drill))
         .route("/reload", post(api::reload))
+        .route("/people", get(people::list))
+        .route("/people/{name}", delete(people::forget))
+        .route("/people/{name}/pin", post(people::pin))
+        .route("/duress", get(people::duress))
         .route("/events", get(history::events))
         .route("/stream", get(stream::stream))
         .route("/incidents", get(history::incidents))

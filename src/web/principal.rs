@@ -49,6 +49,7 @@ pub(super) fn who(house: &House, peer: Peer, headers: &HeaderMap) -> Result<Acto
                 name: Some(holder.name),
                 origin: Origin::Token,
                 right: holder.right,
+                with: Vec::new(),
             })
             .ok_or_else(|| {
                 Problem::new(
@@ -67,6 +68,22 @@ pub(super) fn owner_only(by: &Actor, what: &str) -> Result<(), Problem> {
         Right::Guest | Right::Bridge => Err(Problem::new(
             StatusCode::FORBIDDEN,
             format!("{what} is for owners; {} is none", by.who()),
+        )),
+    }
+}
+
+/// An owner at the dashboard, or a refusal that says nothing of what was asked for. Whoever forces
+/// an owner has their command line and their programs at hand, but not their session.
+pub(super) fn owner_at_the_dashboard(by: &Actor) -> Result<(), Problem> {
+    match (by.origin, by.right) {
+        (Origin::Dashboard, Right::Owner) => Ok(()),
+        (Origin::Dashboard, Right::Guest | Right::Bridge)
+        | (
+            Origin::Socket | Origin::Token | Origin::Mqtt | Origin::Reader | Origin::Schedule,
+            Right::Owner | Right::Guest | Right::Bridge,
+        ) => Err(Problem::new(
+            StatusCode::FORBIDDEN,
+            "this is for an owner's session on the dashboard",
         )),
     }
 }

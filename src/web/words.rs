@@ -34,13 +34,26 @@ pub fn sentence(what: &Record) -> String {
         Record::IncidentEnded { how, by } => {
             format!("incident ended: {how}{}", by_whom(by.as_ref()))
         }
-        Record::Acknowledged { by } => format!("acknowledged by {}", by.who()),
-        Record::Silenced { by } => format!("buzzer silenced by {}", by.who()),
+        Record::Acknowledged { by } => format!("acknowledged by {}", by.described()),
+        Record::Enrolled { person, factor, by } => {
+            format!(
+                "a {} of {person} enrolled by {}",
+                factor.word(),
+                by.described()
+            )
+        }
+        Record::Forgotten { person, by } => format!("{person} forgotten by {}", by.described()),
+        Record::Granted { what, by } => format!("let in to {what}: {}", by.described()),
+        Record::Silenced { by } => format!("buzzer silenced by {}", by.described()),
         Record::Refused {
             command,
             by,
             reasons,
-        } => format!("{command} refused to {}: {}", by.who(), reasons.join("; ")),
+        } => format!(
+            "{command} refused to {}: {}",
+            by.described(),
+            reasons.join("; ")
+        ),
         Record::Inhibited { sensor, why } => format!("{sensor} inhibited: {why}"),
         Record::Restored { sensor } => format!("{sensor} takes part again"),
         Record::Exhaust { on } => format!("exhaust fan {}", on_off(*on)),
@@ -67,7 +80,7 @@ pub fn sentence(what: &Record) -> String {
         Record::Configuration { text } => format!("configuration: {text}"),
         Record::WalkTest { on } => format!("walk test {}", on_off(*on)),
         Record::BootReport(report) => boot_report(report),
-        Record::Drill { by } => format!("drill, asked for by {}", by.who()),
+        Record::Drill { by } => format!("drill, asked for by {}", by.described()),
         Record::Proof {
             path,
             outcome,
@@ -77,7 +90,7 @@ pub fn sentence(what: &Record) -> String {
             proof_word(*outcome),
             within(detail)
         ),
-        Record::Test { what, by } => format!("test of {} by {}", test_word(*what), by.who()),
+        Record::Test { what, by } => format!("test of {} by {}", test_word(*what), by.described()),
     }
 }
 
@@ -129,7 +142,7 @@ fn proof_word(proof: Proof) -> &'static str {
 }
 
 fn by_whom(by: Option<&Actor>) -> String {
-    by.map_or(String::new(), |by| format!(" by {}", by.who()))
+    by.map_or(String::new(), |by| format!(" by {}", by.described()))
 }
 
 fn of(subject: &str) -> String {

@@ -7,11 +7,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
+use asfaleia::access::Access;
 use asfaleia::alarm::{
-    Actor, Answer, BootTime, Cause, Command, Event, GasStatus, Incident, IncidentId, IncidentKind,
-    Mode, Right, SensorKind, SensorState, SensorStatus, Status, Trouble, TroubleCode,
+    Actor, Answer, BootTime, Cause, Command, Event, Factor, GasStatus, Incident, IncidentId,
+    IncidentKind, Mode, Right, SensorKind, SensorState, SensorStatus, Status, Trouble, TroubleCode,
+    Who,
 };
-use asfaleia::clock::{Clock, Stamp, WallTime};
+use asfaleia::clock::{Clock, SharedClock, Stamp, WallTime};
 use asfaleia::config::{self, Config};
 use asfaleia::inbox::Inbox;
 use asfaleia::web::{
@@ -59,14 +61,31 @@ impl FakeHouse {
             .enable_all()
             .build()
             .unwrap();
-        let (inbox, letters) = Inbox::new(Arc::new(StoppedClock));
+        let clock: SharedClock = Arc::new(StoppedClock);
+        let (inbox, letters) = Inbox::new(clock.clone());
+        let (_, panel) = watch::channel(Arc::new(snapshot().status));
+        let keep = |_, _| Box::pin(async { true }) as _;
+        let access = Access::new(Vec::new(), Box::new(keep), panel, clock);
         let (asks, asked) = mpsc::channel();
         let answer = Arc::new(Mutex::new(Answer::Done));
         let answers = Arc::clone(&answer);
         std::thread::spawn(move || {
             for letter in letters {
-                if let Event::Command { command, by } = letter.event {
-                    let _ = asks.send((command, by));
+                match letter.event {
+                    Event::Command { command, by } => {
+                        let _ = asks.send((command, by));
+                    }
+                    Event::Typed {
+                        command, by, who, ..
+                    } => {
+                        let name = match who {
+                            Who::Person(name) => Some(name),
+                            Who::Stranger | Who::Anybody => None,
+                        };
+                        let with = vec![Factor::Pin];
+                        let _ = asks.send((command, Actor { name, with, ..by }));
+                    }
+                    _other => {}
                 }
                 if let Some(reply) = letter.reply {
                     let _ = reply.send(answers.lock().unwrap().clone());
@@ -90,6 +109,7 @@ impl FakeHouse {
             reload: Arc::new(|| {
                 Box::pin(async { Err("line 3: no such key; the old one goes on".to_owned()) })
             }),
+            access,
             tokens: Arc::new(TwoTokens),
             version: "9.9.9",
         };
@@ -210,6 +230,8 @@ pub(crate) fn snapshot() -> Snapshot {
                 BootTime::from_secs(95),
             )],
             walk_test: false,
+            face_awaited: false,
+            tries: Vec::new(),
         },
         stamp: Stamp::now(&StoppedClock),
         outbox: OutboxSummary {
@@ -328,6 +350,10 @@ impl History for FakeHistory {
             13 => Err(io::Error::other("the disk is gone")),
             _ => Ok(None),
         }
+    }
+
+    fn duress(&self, _: usize) -> io::Result<Vec<Value>> {
+        Ok(vec![json!({"by": {"name": "Anna"}})])
     }
 
     fn photo(&self, id: u64) -> io::Result<Option<Vec<u8>>> {

@@ -20,6 +20,7 @@ fn anna() -> Actor {
         name: Some("Anna".into()),
         origin: Origin::Dashboard,
         right: Right::Owner,
+        with: Vec::new(),
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) const INCIDENT: IncidentId = IncidentId(7);
 
 pub(crate) fn channels() -> Channels {
     Channels {
+        duress: Vec::new(),
         emails: vec!["Anna".into(), "Bob".into()],
         webhooks: vec!["ntfy".into()],
         phone: true,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use asfaleia::alarm::{self, Actor, Event, GasStatus, Origin, Right, SensorKind, SensorName};
+use asfaleia::alarm::{self, Actor, Event, GasStatus, Origin, Right, SensorKind, SensorName, Who};
 use asfaleia::alarm::{BootTime, SensorState, SensorStatus, Status, TroubleCode};
 use asfaleia::clock::SystemClock;
 use asfaleia::config::{self, Config, Depth, Login, Mqtt};
@@ -16,7 +16,9 @@ use asfaleia::inbox::{Inbox, Letter};
 use asfaleia::mqtt::{Broker, Kept};
 use asfaleia::sensors::Errors;
 use asfaleia::sensors::mqtt::MqttSensors;
+use futures_util::FutureExt;
 use rumqttc::{AsyncClient, MqttOptions, Packet, PublishOptions, QoS, TlsConfiguration, Transport};
+use secrecy::{ExposeSecret, SecretString};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -240,7 +242,11 @@ impl Ours {
         let sensors = MqttSensors::new(&config.sensors, inbox.clone(), errors.clone());
         let topics = sensors.topics().to_vec();
         let (status, shown) = watch::channel(Arc::new(status("disarmed")));
-        let verify = Arc::new(|code: &str| (code == "0042").then(|| "Anna".to_owned()));
+        let verify = Arc::new(|code: SecretString| {
+            let annas = code.expose_secret() == "0042";
+            let who = annas.then(|| Who::Person("Anna".to_owned()));
+            async move { (who.unwrap_or(Who::Stranger), false) }.boxed()
+        });
         let take = Box::new(move |message: &asfaleia::mqtt::Message<'_>| sensors.take(message));
         let broker = Broker::new(&config, &topics, take, verify, inbox, shown, &mut kept);
         let broker = broker.unwrap().expect("there is an [mqtt] section");
@@ -327,6 +333,8 @@ fn status(state: &'static str) -> Status {
         exhaust: false,
         troubles: Vec::new(),
         walk_test: false,
+        face_awaited: false,
+        tries: Vec::new(),
     }
 }
 
@@ -373,23 +381,31 @@ fn commands_reach_the_panel_with_the_right_that_they_show() {
     let mosquitto = Mosquitto::open();
     let ours = Ours::at(&mosquitto);
     let peer = met(&mosquitto);
-    let disarm = |name: Option<&str>, right| Event::Command {
+    let by = || Actor {
+        right: Right::Bridge,
+        ..Actor::owner(Origin::Mqtt)
+    };
+    let typed = |who| Event::Typed {
         command: alarm::Command::Disarm,
-        by: Actor {
-            name: name.map(str::to_owned),
-            origin: Origin::Mqtt,
-            right,
-        },
+        by: by(),
+        who,
+        duress: false,
     };
     for (payload, event) in [
-        ("DISARM", disarm(None, Right::Bridge)),
+        (
+            "DISARM",
+            Event::Command {
+                command: alarm::Command::Disarm,
+                by: by(),
+            },
+        ),
         (
             r#"{"action": "DISARM", "code": "1234"}"#,
-            disarm(None, Right::Bridge),
+            typed(Who::Stranger),
         ),
         (
             r#"{"action": "DISARM", "code": "0042"}"#,
-            disarm(Some("Anna"), Right::Owner),
+            typed(Who::Person("Anna".into())),
         ),
     ] {
         peer.publish(&format!("{BASE}/panel/set"), payload, false);

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)] // A test ends where something is not as it was made.
 
+mod access;
 mod api;
 mod command_line;
 mod configuration;

@@ -58,9 +58,8 @@ fn a_drill_waits_until_the_incident_is_over() {
 fn nobody_but_an_owner_holds_a_drill() {
     let mut house = House::new(house());
     let by = Actor {
-        name: None,
-        origin: Origin::Mqtt,
         right: Right::Bridge,
+        ..Actor::owner(Origin::Mqtt)
     };
     let command = drill(false, false);
     let answer = house.event(Event::Command { command, by });

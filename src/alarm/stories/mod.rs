@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::fixtures::{house, sensor};
 use super::*;
 
+mod access;
 mod drill;
 mod gas;
 mod intrusion;

@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use secrecy::ExposeSecret;
 
 use super::{Check, HOUR, MINUTE, SECOND};
+use crate::alarm::{Factor, Grant};
 use crate::config::choice::{Choice, WordOr};
 use crate::config::raw_people::{RawAccess, RawFaceLine, RawFactor, RawFinger, RawGrant};
 use crate::config::values::At;
-use crate::config::{Access, FaceInput, Factor, FingerInput, Grant, ModulePassword};
+use crate::config::{Access, FaceInput, FingerInput, ModulePassword};
 
 impl Check<'_> {
     pub(super) fn access(&mut self, raw: &At<RawAccess>) -> Access {

@@ -120,6 +120,12 @@ impl Words<'_> {
                  happened, and nothing needs to be done.",
                 by.who()
             )],
+            About::Duress { by } => vec![
+                format!("A PIN or finger for duress was used{at}: {}.", by.described()),
+                "Somebody is forced to open. The house does what it was told and shows nothing of \
+                 this alarm. Do not call there; call for help."
+                    .into(),
+            ],
             About::Test { by } => vec![format!(
                 "This is a test, asked for by {}{at}. Nothing has happened.",
                 by.who()

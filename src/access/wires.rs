@@ -1,0 +1,102 @@
+//! Authenticators of their own on wires, as the original's GPIO 24 and 21: they name nobody, and fit
+//! any person.
+
+use crate::alarm::{BootTime, Event, Factor, Origin, Trouble, TroubleCode, Who};
+use crate::config::{Access, FaceInput, FingerInput, InputLine};
+use crate::gpio::{Board, Edge, GpioError, Signal, Watch};
+use crate::inbox::Inbox;
+
+/// The wires of `[access]`.
+pub fn of(access: Option<&Access>) -> Vec<(Factor, InputLine)> {
+    let Some(access) = access else {
+        return Vec::new();
+    };
+    let face = match &access.face {
+        Some(FaceInput::Gpio(line)) => Some((Factor::Face, line.clone())),
+        Some(FaceInput::Camera) | None => None,
+    };
+    let finger = match &access.finger {
+        Some(FingerInput::Gpio(line)) => Some((Factor::Finger, line.clone())),
+        Some(FingerInput::Serial { .. }) | None => None,
+    };
+    face.into_iter().chain(finger).collect()
+}
+
+/// Watches them until the watch is dropped. `None`: there are none.
+///
+/// A wire counts when it becomes active, and the others that are active then count again: both
+/// raised is both shown, however long apart. What was active before we looked counts for nothing.
+pub fn watch(
+    board: &dyn Board,
+    access: Option<&Access>,
+    inbox: Inbox,
+) -> Result<Option<Watch>, GpioError> {
+    let wires = of(access);
+    if wires.is_empty() {
+        return Ok(None);
+    }
+    let lines: Vec<InputLine> = wires.iter().map(|(_, line)| line.clone()).collect();
+    let mut raised = Raised {
+        active: vec![false; wires.len()],
+        wires,
+    };
+    let mut gone = false;
+    let sink = Box::new(move |signal| match signal {
+        Signal::Found(edge) => {
+            if std::mem::take(&mut gone) {
+                inbox.send(Event::TroubleCleared {
+                    code: TroubleCode::GpioGone,
+                    subject: SUBJECT.to_owned(),
+                });
+            }
+            raised.set(&edge);
+        }
+        Signal::Changed(edge) => {
+            let at = edge.at;
+            if raised.set(&edge) && edge.active {
+                raised.tell(&inbox, at);
+            }
+        }
+        Signal::Gone { why } => {
+            gone = true;
+            raised.active.fill(false);
+            inbox.send(Event::TroubleRaised(Trouble {
+                code: TroubleCode::GpioGone,
+                subject: SUBJECT.to_owned(),
+                text: format!("the authenticators on GPIO lines are not watched: {why}"),
+            }));
+        }
+    });
+    board.watch(&lines, sink).map(Some)
+}
+
+const SUBJECT: &str = "access";
+
+struct Raised {
+    wires: Vec<(Factor, InputLine)>,
+    active: Vec<bool>,
+}
+
+impl Raised {
+    /// `false`: it is none of ours.
+    fn set(&mut self, edge: &Edge) -> bool {
+        let of = |(_, wire): &(Factor, InputLine)| wire.line == edge.line;
+        let Some(wire) = self.wires.iter().position(of) else {
+            return false;
+        };
+        self.active[wire] = edge.active;
+        true
+    }
+
+    fn tell(&self, inbox: &Inbox, at: BootTime) {
+        for ((factor, _), _) in (self.wires.iter().zip(&self.active)).filter(|(_, it)| **it) {
+            let shown = Event::Shown {
+                factor: *factor,
+                who: Who::Anybody,
+                origin: Origin::Reader,
+                duress: false,
+            };
+            inbox.send_at(shown, at);
+        }
+    }
+}

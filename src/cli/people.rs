@@ -1,0 +1,158 @@
+//! `asfaleia enroll`, `forget`, `people`: who is known, and by what.
+
+use std::io::{BufRead, IsTerminal, Write, stdin};
+
+use clap::{Args, Subcommand};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use serde_json::{Value, json};
+
+use super::client::Service;
+use super::exit::{Exit, Failed, Result};
+
+/// `asfaleia enroll`
+#[derive(Args)]
+pub(super) struct EnrollArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// A PIN, asked for twice; takes the place of the one they had
+    Pin(PinArgs),
+}
+
+#[derive(Args)]
+struct PinArgs {
+    /// Whose it is
+    name: String,
+    /// A second PIN, for when they are forced: it does what the other does, and tells contacts
+    /// with `duress = true`, and nobody else
+    #[arg(long)]
+    duress: bool,
+    /// Read it from the standard input, once
+    #[arg(long)]
+    stdin: bool,
+}
+
+/// `asfaleia forget`
+#[derive(Args)]
+pub(super) struct ForgetArgs {
+    /// Who
+    name: String,
+}
+
+/// `asfaleia people`
+#[derive(Args)]
+pub(super) struct PeopleArgs {
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn enroll(service: &Service, args: EnrollArgs) -> Result {
+    match args.what {
+        What::Pin(args) => pin(service, &args),
+    }
+}
+
+fn pin(service: &Service, args: &PinArgs) -> Result {
+    let pin = match args.stdin {
+        true => line()?,
+        false => typed_twice()?,
+    };
+    let path = format!("people/{}/pin", in_a_path(&args.name));
+    let body = json!({ "pin": pin, "duress": args.duress });
+    service.block_on(service.post(&path, &body))?;
+    writeln!(std::io::stdout(), "the PIN of {} is in force", args.name)?;
+    Ok(())
+}
+
+pub(super) fn forget(service: &Service, args: &ForgetArgs) -> Result {
+    let path = format!("people/{}", in_a_path(&args.name));
+    service.block_on(service.delete(&path))?;
+    writeln!(std::io::stdout(), "{} is forgotten", args.name)?;
+    Ok(())
+}
+
+pub(super) fn people(service: &Service, args: &PeopleArgs) -> Result {
+    let answer: Value = service.block_on(service.get("people"))?;
+    let mut out = std::io::stdout();
+    if args.json {
+        writeln!(out, "{answer}")?;
+        return Ok(());
+    }
+    let people = answer["people"].as_array().map_or(&[][..], Vec::as_slice);
+    if people.is_empty() {
+        writeln!(out, "nobody yet (asfaleia enroll pin NAME)")?;
+    }
+    for person in people {
+        let name = person["name"].as_str().unwrap_or_default();
+        let count = |key: &str, one: &str, many: &str| match person[key].as_u64() {
+            None | Some(0) => None,
+            Some(1) => Some(format!("1 {one}")),
+            Some(count) => Some(format!("{count} {many}")),
+        };
+        let known: Vec<String> = [
+            (person["pin"] == true).then(|| "PIN".to_owned()),
+            count("fingers", "finger", "fingers"),
+            count("faces", "view of the face", "views of the face"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        writeln!(out, "{name}: {}", known.join(", "))?;
+    }
+    Ok(())
+}
+
+fn typed_twice() -> Result<String> {
+    if !stdin().is_terminal() {
+        return Err(Failed::new(
+            Exit::Usage,
+            "the standard input is no terminal: add --stdin to read the PIN from it",
+        ));
+    }
+    let first = unseen("PIN: ")?;
+    if unseen("again: ")? == first {
+        return Ok(first);
+    }
+    Err(Failed::new(
+        Exit::Data,
+        "the two are not the same; nothing was changed",
+    ))
+}
+
+/// One line from the terminal, which does not show it.
+fn unseen(prompt: &str) -> Result<String> {
+    let failed = |error| Failed::new(Exit::OsErr, format!("hiding what is typed: {error}"));
+    let seen = tcgetattr(stdin()).map_err(failed)?;
+    let mut hidden = seen.clone();
+    hidden.local_modes -= LocalModes::ECHO;
+    write!(std::io::stderr(), "{prompt}")?;
+    tcsetattr(stdin(), OptionalActions::Flush, &hidden).map_err(failed)?;
+    let line = line();
+    let shown = tcsetattr(stdin(), OptionalActions::Flush, &seen);
+    writeln!(std::io::stderr())?;
+    shown.map_err(failed)?;
+    line
+}
+
+fn line() -> Result<String> {
+    let mut line = String::new();
+    let read = stdin().lock().read_line(&mut line);
+    read.map_err(|error| Failed::new(Exit::IoErr, format!("reading the PIN: {error}")))?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// A name as a part of an address.
+fn in_a_path(name: &str) -> String {
+    let mut path = String::new();
+    for byte in name.bytes() {
+        match byte {
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'_' => path.push(char::from(byte)),
+            other => path.push_str(&format!("%{other:02X}")),
+        }
+    }
+    path
+}
