@@ -7,13 +7,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use asfaleia::access::finger::{FingerError, FingerReader, Fingers, Progress, ReaderPort, Touched};
-use asfaleia::alarm::{Event, TroubleCode};
-use asfaleia::clock::SystemClock;
+use asfaleia::access::finger::{FingerError, FingerReader, Fingers, Progress, ReaderPort};
+use asfaleia::access::people::People;
+use asfaleia::alarm::{Event, Factor, Origin, TroubleCode, Who};
+use asfaleia::clock::{SystemClock, WallTime};
 use asfaleia::config::ModulePassword;
-use asfaleia::inbox::{Inbox, Letter};
+use asfaleia::inbox::Inbox;
 use asfaleia::sensors::port::Ports;
 use asfaleia::simulator::{Faults, Finger, Model, ReaderFault, SimulatedReader};
+use asfaleia::store::{Credential, KnownBy};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
@@ -26,9 +28,9 @@ struct House {
     module: SimulatedReader,
     faults: Faults,
     fingers: Fingers,
-    enrolled: watch::Sender<BTreeSet<u16>>,
-    touched: Receiver<Touched>,
-    letters: Receiver<Letter>,
+    people: watch::Sender<Arc<People>>,
+    touched: Receiver<Who>,
+    troubles: Receiver<Event>,
     runtime: Runtime,
     _dir: TempDir,
 }
@@ -55,26 +57,38 @@ impl House {
             .build()
             .unwrap();
         let (fingers, asks) = Fingers::new();
-        let (enrolled, slots) = watch::channel(BTreeSet::new());
+        let (people, known) = watch::channel(Arc::default());
         let (tell, touched) = channel();
+        let (raise, troubles) = channel();
+        // Ends with the reader.
+        std::thread::spawn(move || {
+            for letter in letters {
+                let _ = match letter.event {
+                    Event::Shown {
+                        factor: Factor::Finger,
+                        who,
+                        origin: Origin::Reader,
+                        duress: false,
+                    } => tell.send(who).map_err(drop),
+                    other => raise.send(other).map_err(drop),
+                };
+            }
+        });
         let port = ReaderPort {
             port: module.port().to_owned(),
             baud: 57_600,
             password: ModulePassword(password),
         };
-        let tell = move |what| {
-            let _ = tell.send(what);
-        };
-        let reader = FingerReader::new(port, Ports::default(), slots, asks, tell, inbox);
+        let reader = FingerReader::new(port, Ports::default(), known, asks, inbox);
         let reader = Arc::new(reader);
         runtime.spawn(async move { reader.watch().await });
         House {
             module,
             faults,
             fingers,
-            enrolled,
+            people,
             touched,
-            letters,
+            troubles,
             runtime,
             _dir: dir,
         }
@@ -85,8 +99,7 @@ impl House {
         let began = Instant::now();
         loop {
             let left = WAIT.saturating_sub(began.elapsed());
-            let letter = self.letters.recv_timeout(left).expect("the trouble");
-            match letter.event {
+            match self.troubles.recv_timeout(left).expect("the trouble") {
                 Event::TroubleRaised(trouble) if raised && trouble.code == wanted => {
                     return trouble.text;
                 }
@@ -102,12 +115,12 @@ impl House {
         self.module.lay(Finger::Of(name.to_owned()));
     }
 
-    fn next_touch(&self) -> Touched {
+    fn next_touch(&self) -> Who {
         self.touched.recv_timeout(WAIT).expect("a touch")
     }
 
     /// Lays a finger, waits for what becomes of it, and lifts it for long enough to be seen.
-    fn touch(&self, name: &str) -> Touched {
+    fn touch(&self, name: &str) -> Who {
         self.lay(name);
         let touched = self.next_touch();
         self.module.lift();
@@ -152,7 +165,17 @@ impl House {
 
     /// The house has written down whose these slots are.
     fn knows(&self, slots: impl IntoIterator<Item = u16>) {
-        self.enrolled.send_replace(slots.into_iter().collect());
+        let finger = |slot| Credential {
+            id: u64::from(slot),
+            person: owner(slot),
+            enrolled: WallTime(0),
+            known_by: KnownBy::Finger {
+                slot,
+                duress: false,
+            },
+        };
+        let known = slots.into_iter().map(finger).collect();
+        self.people.send_replace(Arc::new(People::new(known)));
     }
 }
 
@@ -164,8 +187,12 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-fn matched(slot: u16) -> impl Fn(&Touched) -> bool {
-    move |touched| matches!(touched, Touched::Match { slot: found, .. } if *found == slot)
+fn owner(slot: u16) -> String {
+    format!("owner of {slot}")
+}
+
+fn person(slot: u16) -> Who {
+    Who::Person(owner(slot))
 }
 
 #[test]
@@ -175,9 +202,9 @@ fn a_finger_is_enrolled_by_two_touches_and_is_known_from_then_on() {
     assert_eq!(enrolled, Ok(0));
     assert_eq!(said, [Progress::Lay, Progress::Lift, Progress::LayAgain]);
     house.knows([0]);
-    assert!(matched(0)(&house.touch("Anna's")));
-    assert_eq!(house.touch("a stranger's"), Touched::Stranger);
-    assert!(matched(0)(&house.touch("Anna's")));
+    assert_eq!(house.touch("Anna's"), person(0));
+    assert_eq!(house.touch("a stranger's"), Who::Stranger);
+    assert_eq!(house.touch("Anna's"), person(0));
 
     let (second, _) = house.enrol(&["Ben's", "Ben's"]);
     assert_eq!(second, Ok(1));
@@ -185,14 +212,14 @@ fn a_finger_is_enrolled_by_two_touches_and_is_known_from_then_on() {
     assert_eq!(known, BTreeSet::from([0, 1]));
     house.runtime.block_on(house.fingers.delete(0)).unwrap();
     house.knows([1]);
-    assert_eq!(house.touch("Anna's"), Touched::Stranger);
+    assert_eq!(house.touch("Anna's"), Who::Stranger);
 }
 
 #[test]
 fn a_finger_that_lies_on_is_told_once() {
     let house = House::new(Model::R503);
     house.lay("a stranger's");
-    assert_eq!(house.next_touch(), Touched::Stranger);
+    assert_eq!(house.next_touch(), Who::Stranger);
     house.several_looks();
     house.module.lift();
     house.several_looks();
@@ -200,7 +227,7 @@ fn a_finger_that_lies_on_is_told_once() {
         house.touched.recv_timeout(Duration::ZERO),
         Err(RecvTimeoutError::Timeout)
     );
-    assert_eq!(house.touch("a stranger's"), Touched::Stranger);
+    assert_eq!(house.touch("a stranger's"), Who::Stranger);
 }
 
 #[test]
@@ -255,7 +282,7 @@ fn an_enrolment_that_nobody_follows_any_more_leaves_nothing_behind() {
     enrolment.abort();
     house.several_looks();
     house.lay("Anna's");
-    assert_eq!(house.next_touch(), Touched::Stranger);
+    assert_eq!(house.next_touch(), Who::Stranger);
     assert!(house.module.templates().is_empty());
 }
 
@@ -268,7 +295,7 @@ fn a_template_that_nobody_enrolled_is_a_trouble_and_lets_nobody_in() {
     });
     let text = house.hears(TroubleCode::FingerUnknown, true);
     assert!(text.contains("(5)"), "{text}");
-    assert_eq!(house.touch("a burglar's"), Touched::Stranger);
+    assert_eq!(house.touch("a burglar's"), Who::Stranger);
     let deleted = house.runtime.block_on(house.fingers.delete_unknown());
     assert_eq!(deleted, Ok(5));
     house.hears(TroubleCode::FingerUnknown, false);
@@ -313,7 +340,7 @@ fn a_pulled_cable_is_a_trouble_until_it_is_put_back() {
     );
     house.faults.change(|faults| faults.finger = None);
     house.hears(TroubleCode::FingerReader, false);
-    assert!(matched(3)(&house.touch("Anna's")));
+    assert_eq!(house.touch("Anna's"), person(3));
 }
 
 /// With an owner's finger on the sensor all the while.
@@ -331,7 +358,7 @@ fn lets_nobody_in_and_recovers(fault: ReaderFault) {
         Err(RecvTimeoutError::Timeout)
     );
     house.faults.change(|faults| faults.finger = None);
-    assert!(matched(3)(&house.next_touch()));
+    assert_eq!(house.next_touch(), person(3));
     house.hears(TroubleCode::FingerReader, false);
 }
 

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::alarm::{Actor, Command, Event, SensorName};
 use crate::config::{
-    Active, Camera, CameraDevice, Config, FingerInput, GpioBackend, Login, ModulePassword, NodeKey,
+    Active, Camera, CameraDevice, Config, FaceInput, FingerInput, GpioBackend, Login, ModulePassword, NodeKey,
     NodePort, SmtpSecurity, Source,
 };
 use crate::daemon::SharedSensors;
@@ -141,7 +141,11 @@ fn no_real_devices(config: &mut Config) {
     config.gpio.backend = GpioBackend::Simulated;
     config.mqtt = None;
     config.webhooks.clear();
-    config.access = None;
+    if let Some(access) = &mut config.access
+        && access.face == Some(FaceInput::Camera)
+    {
+        access.face = None;
+    }
     config.messages.heartbeat = None;
     for sensor in &mut config.sensors {
         match sensor.source {

@@ -11,6 +11,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::{Snapshot, Tokens};
 use crate::access::Access;
+use crate::access::finger::Fingers;
 use crate::config::Config;
 use crate::inbox::Inbox;
 
@@ -39,6 +40,8 @@ pub struct House {
     pub reload: Reload,
     /// Who is known, and whose PIN is whose.
     pub access: Access,
+    /// Enrols and forgets fingers.
+    pub fingers: Fingers,
     /// Who may come in over TCP.
     pub tokens: Arc<dyn Tokens>,
     /// The program's version.

@@ -7,6 +7,7 @@
 mod answer;
 mod api;
 mod fields;
+mod fingers;
 mod guard;
 mod history;
 mod house;
@@ -65,6 +66,8 @@ fn router(app: App) -> Router {
         .route("/people", get(people::list))
         .route("/people/{name}", delete(people::forget))
         .route("/people/{name}/pin", post(people::pin))
+        .route("/people/{name}/finger", post(fingers::enrol))
+        .route("/fingers/unknown", delete(fingers::forget_unknown))
         .route("/duress", get(people::duress))
         .route("/events", get(history::events))
         .route("/stream", get(stream::stream))

@@ -110,6 +110,7 @@ impl FakeHouse {
                 Box::pin(async { Err("line 3: no such key; the old one goes on".to_owned()) })
             }),
             access,
+            fingers: asfaleia::access::finger::Fingers::new().0,
             tokens: Arc::new(TwoTokens),
             version: "9.9.9",
         };

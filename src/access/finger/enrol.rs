@@ -45,7 +45,7 @@ pub(super) async fn enrol(
         say(progress, Progress::Lay).await?;
         module.show(Light::Lay).await?;
         read(module, Buffer::One, progress).await?;
-        if let Some((known, _)) = module.search().await? {
+        if let Some(known) = module.search().await? {
             return Err(FingerError::Known(known).into());
         }
         lift(module, progress).await?;

@@ -1,8 +1,8 @@
 //! Fingerprint modules on a serial line: R307, R503, AS608 and their kin.
 //!
-//! [`FingerReader`] is the driver: a task that waits for touches and tells whose they were by the
-//! slot (the module's page) of the template. [`Fingers`] asks it to enrol and to forget. Templates
-//! stay in the module; who a slot belongs to is the house's affair.
+//! [`FingerReader`] is the driver: a task that waits for touches, and shows the panel whose they were.
+//! [`Fingers`] asks it to enrol and to forget. Templates stay in the module: of a finger the house
+//! knows the slot (the module's page) and whose it is.
 
 pub mod command;
 mod enrol;
@@ -11,24 +11,13 @@ pub mod packet;
 mod reader;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::timeout;
 
 pub use reader::{FingerReader, ReaderPort};
-
-/// What a finger on the reader turned out to be. Told once a touch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Touched {
-    /// A finger that the house enrolled.
-    Match {
-        /// Its template's page in the module.
-        slot: u16,
-        /// How well it fits, by the module's own measure.
-        score: u16,
-    },
-    /// A finger of nobody: unknown to the module, or of a template that the house did not enrol.
-    Stranger,
-}
 
 /// How far an enrolment is: what to ask of the person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,28 +52,44 @@ pub enum FingerError {
     /// The touches were of different fingers each time.
     #[error("the two touches were different each time: use the same finger, laid flat")]
     Different,
+    /// One finger at a time.
+    #[error("another finger is being enrolled")]
+    Busy,
     /// There is no room for another template.
     #[error("the reader is full: forget somebody first")]
     Full,
 }
 
-/// Asks the reader to enrol and to forget. Clones ask the same one.
+/// Asks the reader to enrol and to forget. Clones ask the same one. It outlives the reader, which
+/// another configuration may replace or leave out.
 #[derive(Debug, Clone)]
 pub struct Fingers {
     asks: mpsc::Sender<Ask>,
+    served: Asks,
+    enrolling: Arc<Mutex<()>>,
 }
 
 impl Fingers {
-    /// The asking end, and what the [`FingerReader`] gets. Both outlive restarts of its task.
+    /// A reader that is asked at once does something within this time; an enrolment says where it is.
+    const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+    /// The asking end, and what each [`FingerReader`] gets.
     pub fn new() -> (Fingers, Asks) {
-        let (asks, asked) = mpsc::channel(4);
-        (Fingers { asks }, Asks(asked))
+        let (asks, asked) = mpsc::channel(8);
+        let served = Asks(Arc::new(Mutex::new(asked)));
+        let fingers = Fingers {
+            asks,
+            served: served.clone(),
+            enrolling: Arc::default(),
+        };
+        (fingers, served)
     }
 
     /// Takes two touches of a finger, and stores their template in the first free slot, which is the
-    /// answer. `progress` says what is awaited; when nobody listens to it any more, it ends. The
-    /// house must have room for the slot: until it is among the enrolled ones, it lets nobody in.
+    /// answer. `progress` says what is awaited; when nobody listens to it any more, it ends. Until the
+    /// slot is somebody's, it lets nobody in.
     pub async fn enrol(&self, progress: mpsc::Sender<Progress>) -> Result<u16, FingerError> {
+        let _one = self.enrolling.try_lock().map_err(|_| FingerError::Busy)?;
         self.ask(|answer| Ask::Enrol { progress, answer }).await
     }
 
@@ -107,16 +112,33 @@ impl Fingers {
         &self,
         ask: impl FnOnce(oneshot::Sender<Result<T, FingerError>>) -> Ask,
     ) -> Result<T, FingerError> {
-        let (answer, answered) = oneshot::channel();
-        let gone = || FingerError::NotThere("it was stopped".to_owned());
+        let gone = || {
+            let why = "there is none on a port: [access] finger = { port = … }";
+            FingerError::NotThere(why.to_owned())
+        };
+        if self.is_served_by_nobody() {
+            return Err(gone());
+        }
+        let (answer, mut answered) = oneshot::channel();
         (self.asks.send(ask(answer)).await).map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        loop {
+            match timeout(Self::LOOK_EVERY, &mut answered).await {
+                Ok(answer) => return answer.map_err(|_| gone())?,
+                // A new configuration may have come without a reader.
+                Err(_) if self.is_served_by_nobody() => return Err(gone()),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn is_served_by_nobody(&self) -> bool {
+        self.served.0.try_lock().is_ok()
     }
 }
 
-/// What the reader is asked; it lives as long as the reader is configured.
-#[derive(Debug)]
-pub struct Asks(mpsc::Receiver<Ask>);
+/// What the reader is asked. Whichever reader runs takes it for itself.
+#[derive(Debug, Clone)]
+pub struct Asks(Arc<Mutex<mpsc::Receiver<Ask>>>);
 
 /// One thing to do between two touches, and where the answer goes.
 #[derive(Debug)]

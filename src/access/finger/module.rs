@@ -114,19 +114,19 @@ impl Module {
         }
     }
 
-    /// The page whose template matches what was read into buffer 1, and how well.
-    pub(super) async fn search(&mut self) -> Result<Option<(u16, u16)>, Fault> {
+    /// The page whose template matches what was read into buffer 1, by the module's own measure.
+    pub(super) async fn search(&mut self) -> Result<Option<u16>, Fault> {
         let search = Command::Search {
             pages: self.capacity,
         };
         match self.line.ask(search).await? {
             Answer::Done(found) => {
+                // The page, and how well it fits.
                 let page = u16::from_be_bytes([found[0], found[1]]);
-                let score = u16::from_be_bytes([found[2], found[3]]);
                 if page >= self.capacity {
                     return Err(Fault::Strange);
                 }
-                Ok(Some((page, score)))
+                Ok(Some(page))
             }
             Answer::Refused(code::NOT_FOUND) => Ok(None),
             Answer::Refused(other) => Err(Fault::Refused(other)),

@@ -4,16 +4,18 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::command::{Buffer, Light};
 use super::enrol::{NotEnrolled, enrol};
 use super::module::{Fault, Module, Touch};
-use super::{Ask, Asks, FingerError, Touched};
-use crate::alarm::{Event, Trouble, TroubleCode};
+use super::{Ask, Asks, FingerError};
+use crate::access::people::People;
+use crate::alarm::{Event, Factor, Origin, Trouble, TroubleCode, Who};
 use crate::config::{ModulePassword, NodePort};
 use crate::inbox::Inbox;
 use crate::sensors::port::{OpenError, Ports};
@@ -37,11 +39,9 @@ pub struct ReaderPort {
 pub struct FingerReader {
     port: ReaderPort,
     ports: Ports,
-    /// The slots that the house enrolled, as they change.
-    enrolled: watch::Receiver<BTreeSet<u16>>,
-    /// Its one task has it.
-    asks: Mutex<mpsc::Receiver<Ask>>,
-    touched: Box<dyn Fn(Touched) + Send + Sync>,
+    /// Who is known, as it changes.
+    people: watch::Receiver<Arc<People>>,
+    asks: Asks,
     inbox: Inbox,
 }
 
@@ -83,28 +83,27 @@ impl FingerReader {
     /// loose cable must not raise and clear a trouble each second.
     const WELL_AFTER: Duration = Duration::from_secs(60);
 
-    /// The reader. `touched` is called with each touch, and must not wait.
+    /// The reader at this port.
     pub fn new(
         port: ReaderPort,
         ports: Ports,
-        enrolled: watch::Receiver<BTreeSet<u16>>,
+        people: watch::Receiver<Arc<People>>,
         asks: Asks,
-        touched: impl Fn(Touched) + Send + Sync + 'static,
         inbox: Inbox,
     ) -> Self {
         FingerReader {
             port,
             ports,
-            enrolled,
-            asks: Mutex::new(asks.0),
-            touched: Box::new(touched),
+            people,
+            asks,
             inbox,
         }
     }
 
-    /// Watches the reader until the future is dropped; then it may be watched again.
+    /// Watches the reader until the future is dropped; then it may be watched again. Another one that
+    /// is watched with the same asks is waited for.
     pub async fn watch(&self) {
-        let mut asks = self.asks.lock().await;
+        let mut asks = self.asks.0.lock().await;
         let mut wait = Self::FIRST_WAIT;
         // What the house was told; an earlier run of this task may have told anything.
         let mut told_well = None;
@@ -162,7 +161,7 @@ impl FingerReader {
         let mut session = Session {
             reader: self,
             module,
-            enrolled: self.enrolled.clone(),
+            people: self.people.clone(),
             laid: Laid::default(),
             told: None,
         };
@@ -192,7 +191,7 @@ impl FingerReader {
 struct Session<'a> {
     reader: &'a FingerReader,
     module: Module,
-    enrolled: watch::Receiver<BTreeSet<u16>>,
+    people: watch::Receiver<Arc<People>>,
     laid: Laid,
     /// How many templates are not ours, and how many of ours are not there, as it was told.
     told: Option<(usize, usize)>,
@@ -212,7 +211,7 @@ impl Session<'_> {
             // Only the waiting is cut off; what is said to the module is said to its end.
             let done = tokio::select! {
                 Some(ask) = asks.recv() => self.answer(ask).await,
-                Ok(()) = self.enrolled.changed() => self.compare().await,
+                Ok(()) = self.people.changed() => self.compare().await,
                 () = sleep_until(compare_at) => {
                     compare_at += FingerReader::COMPARE_EVERY;
                     self.compare().await
@@ -249,37 +248,48 @@ impl Session<'_> {
             Touch::Read => {}
             Touch::Unreadable => return Ok(()),
             // Lifted before it was clear.
-            Touch::None if self.laid.strange > 0 => return self.tell(Touched::Stranger).await,
+            Touch::None if self.laid.strange > 0 => return self.show(Who::Stranger, false).await,
             Touch::None => return Ok(()),
         }
-        match self.module.search().await? {
-            Some((slot, score)) if self.enrolled.borrow().contains(&slot) => {
-                self.tell(Touched::Match { slot, score }).await
-            }
-            Some(_) | None => {
+        let found = self.module.search().await?;
+        let known = found.and_then(|slot| {
+            let people = self.people.borrow();
+            let (person, duress) = people.finger(slot)?;
+            Some((Who::Person(person.to_owned()), duress))
+        });
+        match known {
+            Some((who, duress)) => self.show(who, duress).await,
+            None => {
                 self.laid.strange += 1;
                 if self.laid.strange < FingerReader::IMAGES {
                     return Ok(());
                 }
-                self.tell(Touched::Stranger).await
+                self.show(Who::Stranger, false).await
             }
         }
     }
 
-    async fn tell(&mut self, touched: Touched) -> Result<(), Fault> {
+    /// Shows the panel whose finger it is, and the person that it was seen: under duress the same.
+    async fn show(&mut self, who: Who, duress: bool) -> Result<(), Fault> {
+        let light = match who {
+            Who::Person(_) | Who::Anybody => Light::Known,
+            Who::Stranger => Light::Stranger,
+        };
         // Whatever becomes of the light, this touch was told.
         self.laid.told = true;
-        (self.reader.touched)(touched);
-        let light = match touched {
-            Touched::Match { .. } => Light::Known,
-            Touched::Stranger => Light::Stranger,
-        };
+        self.reader.inbox.send(Event::Shown {
+            factor: Factor::Finger,
+            who,
+            origin: Origin::Reader,
+            duress,
+        });
         self.module.show(light).await
     }
 
     /// Compares the module's templates with ours.
     async fn compare(&mut self) -> Result<(), Fault> {
-        let ours = self.enrolled.borrow_and_update().clone();
+        self.people.mark_unchanged();
+        let ours = self.enrolled();
         let theirs = self.module.index().await?;
         let differ = ((&theirs - &ours).len(), (&ours - &theirs).len());
         if self.told.replace(differ) == Some(differ) {
@@ -306,7 +316,7 @@ impl Session<'_> {
     async fn answer(&mut self, ask: Ask) -> Result<(), Fault> {
         match ask {
             Ask::Enrol { progress, answer } => {
-                let taken = self.enrolled.borrow().clone();
+                let taken = self.enrolled();
                 let enrolled = enrol(&mut self.module, &taken, &progress).await;
                 // The finger that still lies there has been dealt with.
                 self.laid.told = true;
@@ -350,9 +360,13 @@ impl Session<'_> {
         }
     }
 
+    /// The slots that are somebody's.
+    fn enrolled(&self) -> BTreeSet<u16> {
+        self.people.borrow().slots(None).into_iter().collect()
+    }
+
     async fn delete_unknown(&mut self) -> Result<usize, Fault> {
-        let enrolled = self.enrolled.borrow().clone();
-        let unknown = &self.module.index().await? - &enrolled;
+        let unknown = &self.module.index().await? - &self.enrolled();
         for slot in &unknown {
             self.module.delete(*slot).await?;
         }
