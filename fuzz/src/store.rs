@@ -131,6 +131,7 @@ fn live(dir: &Path) -> Found {
         mut store,
         found,
         next,
+        people: _,
         config: _,
     } = Store::open(dir, clock.clone());
     if let Found::Restored(saved) = &found {

@@ -191,11 +191,8 @@ impl Alarm {
     /// Somebody's face would be of use now: the entry delay or the siren runs, or another factor was
     /// shown.
     pub(super) fn face_awaited(&self) -> bool {
-        let Some(access) = &self.policy.access else {
-            return false;
-        };
-        let asked = access.require.iter().flatten();
-        let faces = asked.into_iter().any(|factor| *factor == Factor::Face);
+        let mut asked = self.policy.access.require.iter().flatten();
+        let faces = asked.any(|factor| *factor == Factor::Face);
         let coming = match &self.durable.panel {
             Panel::Pending { .. } | Panel::Triggered { siren: Some(_), .. } => true,
             Panel::Disarmed
@@ -209,14 +206,14 @@ impl Alarm {
     }
 
     pub(super) fn access_deadline(&self) -> Option<BootTime> {
-        let within = self.within();
+        let within = self.policy.access.within;
         let halves = (self.volatile.halves.iter()).map(|half| half.at + within);
         let tries = self.durable.tries.iter().map(|tries| tries.forget_at);
         halves.chain(tries).min()
     }
 
     pub(super) fn access_due(&mut self, at: BootTime, out: &mut Vec<Action>) {
-        let within = self.within();
+        let within = self.policy.access.within;
         (self.volatile.halves).retain(|half| at < half.at + within);
         let old: Vec<Way> = (self.durable.tries.iter())
             .filter(|tries| tries.forget_at <= at)
@@ -236,10 +233,6 @@ impl Alarm {
 
     // ---- sets of factors -------------------------------------------------------------------
 
-    fn within(&self) -> Duration {
-        (self.policy.access.as_ref()).map_or(Duration::ZERO, |access| access.within)
-    }
-
     fn shown(&mut self, factor: Factor, person: Option<String>, now: BootTime) {
         let halves = &mut self.volatile.halves;
         halves.retain(|half| half.factor != factor || half.person != person);
@@ -257,7 +250,7 @@ impl Alarm {
         factor: Factor,
         person: Option<&str>,
     ) -> Option<(Option<String>, Vec<Factor>)> {
-        let access = self.policy.access.as_ref()?;
+        let access = &self.policy.access;
         let halves = &self.volatile.halves;
         let has = |person: Option<&str>, factor: Factor| {
             let fits = |half: &Half| half.person.is_none() || half.person.as_deref() == person;
@@ -287,9 +280,7 @@ impl Alarm {
     /// What else is needed, in a sentence.
     fn lacking(&self, factor: Factor) -> String {
         let word = factor.word();
-        let Some(access) = &self.policy.access else {
-            return format!("a {word} lets nobody in: there is no [access] in the configuration");
-        };
+        let access = &self.policy.access;
         let Some(set) = access.require.iter().find(|set| set.contains(&factor)) else {
             return format!("a {word} lets nobody in: no set of [access] require asks for it");
         };
@@ -333,14 +324,13 @@ impl Alarm {
     }
 
     fn granted(&self) -> Command {
-        let grant = self.policy.access.as_ref().map(|access| access.grant);
-        match (grant, &self.durable.panel) {
-            (Some(Grant::Pause), _) => Command::Pause,
-            (Some(Grant::Toggle), Panel::Disarmed) => Command::Arm {
+        match (self.policy.access.grant, &self.durable.panel) {
+            (Grant::Pause, _) => Command::Pause,
+            (Grant::Toggle, Panel::Disarmed) => Command::Arm {
                 mode: Mode::Away,
                 force: false,
             },
-            (Some(Grant::Toggle | Grant::Disarm) | None, _) => Command::Disarm,
+            (Grant::Toggle | Grant::Disarm, _) => Command::Disarm,
         }
     }
 

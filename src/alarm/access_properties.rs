@@ -120,11 +120,11 @@ fn sets() -> impl Strategy<Value = Vec<Vec<Factor>>> {
 fn begin(require: Vec<Vec<Factor>>, grant: Grant) -> (Alarm, BootTime) {
     let now = BootTime::from_secs(1_000);
     let mut policy = house();
-    policy.access = Some(AccessPolicy {
+    policy.access = AccessPolicy {
         require,
         within: WITHIN,
         grant,
-    });
+    };
     let phone = policy.phone.as_mut().expect("the house has a telephone");
     phone.duress = phone.rungs[1..].to_vec();
     (Alarm::new(policy, Durable::default(), now), now)

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::policy::{
-    Entry, ExhaustPolicy, Mode, PanelPolicy, PhonePolicy, Policy, PowerOn, Rung, SensorKind,
-    SensorPolicy,
+    AccessPolicy, Entry, ExhaustPolicy, Mode, PanelPolicy, PhonePolicy, Policy, PowerOn, Rung,
+    SensorKind, SensorPolicy,
 };
 
 const fn secs(secs: u64) -> Duration {
@@ -71,7 +71,7 @@ pub(crate) fn house() -> Policy {
             ladder_every: secs(300),
             gas_again_every: secs(600),
         }),
-        access: None,
+        access: AccessPolicy::default(),
         burst: 3,
         photo_wait: secs(5),
         follow_up: secs(60),

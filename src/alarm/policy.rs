@@ -241,6 +241,17 @@ pub struct AccessPolicy {
     pub grant: Grant,
 }
 
+impl Default for AccessPolicy {
+    /// A PIN disarms: whoever has one was given it by an owner.
+    fn default() -> Self {
+        AccessPolicy {
+            require: vec![vec![Factor::Pin]],
+            within: Duration::from_secs(30),
+            grant: Grant::Disarm,
+        }
+    }
+}
+
 /// What access grants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grant {
@@ -280,8 +291,8 @@ pub struct Policy {
     pub exhaust: Option<ExhaustPolicy>,
     /// The phone ladder, if there is a telephone and somebody to call.
     pub phone: Option<PhonePolicy>,
-    /// Who is let in, if anybody is.
-    pub access: Option<AccessPolicy>,
+    /// Who is let in.
+    pub access: AccessPolicy,
     /// Photos in a burst; 0 when there is no camera.
     pub burst: u32,
     /// An alarm mail leaves without a photo after this long.

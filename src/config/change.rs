@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::units::write_duration;
-use super::{Access, Config, Sensor};
+use super::{Config, Sensor};
 use crate::alarm::{Factor, Grant};
 
 impl Config {
@@ -47,7 +47,7 @@ impl Config {
         );
         self.outputs_gone(newer, &mut found);
         self.contacts_gone(newer, &mut found);
-        access_loosens(self.access.as_ref(), newer.access.as_ref(), &mut found);
+        access_loosens(self, newer, &mut found);
         found
     }
 
@@ -179,13 +179,24 @@ fn sensor_loosens(was: &Sensor, is: &Sensor, found: &mut Vec<String>) {
     }
 }
 
-fn access_loosens(was: Option<&Access>, is: Option<&Access>, found: &mut Vec<String>) {
-    // Nobody is let in without a section, so there is nothing to loosen by taking it away.
-    let Some(is) = is else { return };
-    let Some(was) = was else {
-        found.push("access is possible now: [access] is new".to_owned());
-        return;
+fn access_loosens(was: &Config, is: &Config, found: &mut Vec<String>) {
+    let inputs = |config: &Config| {
+        let access = config.access.as_ref();
+        access.map_or((None, None), |it| (it.face.clone(), it.finger.clone()))
     };
+    if is.access.is_some() && inputs(was) != inputs(is) {
+        found.push("faces or fingers come from elsewhere".to_owned());
+    }
+    // Without the section a PIN is enough.
+    let (was, is) = (was.policy(), is.policy());
+    if is.panel.pause_for > was.panel.pause_for {
+        found.push(format!(
+            "a pause is longer: {}, was {}",
+            write_duration(is.panel.pause_for),
+            write_duration(was.panel.pause_for)
+        ));
+    }
+    let (was, is) = (was.access, is.access);
     let words = |set: &[Factor]| {
         let words: Vec<&str> = set.iter().copied().map(factor_word).collect();
         words.join(" and ")
@@ -205,16 +216,6 @@ fn access_loosens(was: Option<&Access>, is: Option<&Access>, found: &mut Vec<Str
     }
     if is.within > was.within {
         found.push("the factors of access may lie further apart".to_owned());
-    }
-    if is.pause_for > was.pause_for {
-        found.push(format!(
-            "a pause is longer: {}, was {}",
-            write_duration(is.pause_for),
-            write_duration(was.pause_for)
-        ));
-    }
-    if was.face != is.face || was.finger != is.finger {
-        found.push("faces or fingers come from elsewhere".to_owned());
     }
 }
 
@@ -323,9 +324,13 @@ finger = { gpio = 21 }
     }
 
     #[test]
-    fn access_that_was_not_there_loosens_and_its_removal_does_not() {
-        let without = house(HOUSE.split("[access]").next().unwrap());
-        assert_eq!(without.loosens(&house(HOUSE)).len(), 1);
-        assert!(house(HOUSE).loosens(&without).is_empty());
+    fn without_the_section_a_pin_is_enough() {
+        let without = HOUSE.split("[access]").next().unwrap();
+        let said = house(HOUSE).loosens(&house(without));
+        assert_eq!(said, ["a PIN is enough for access now"]);
+        let with_pin = format!("{without}[access]\n");
+        assert!(house(without).loosens(&house(&with_pin)).is_empty());
+        let said = house(without).loosens(&house(HOUSE));
+        assert_eq!(said.len(), 2, "{said:?}");
     }
 }

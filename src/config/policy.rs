@@ -13,7 +13,7 @@ const PHOTO_WAIT: Duration = Duration::from_secs(5);
 /// At most one mail of troubles in this time (the contract fixes it).
 const TROUBLE_MAIL_EVERY: Duration = Duration::from_secs(3_600);
 
-/// Without `[access]` nobody is recognised; a pause by command is as long as the original's.
+/// Without `[access]` a pause by command is as long as the original's.
 const PAUSE_FOR: Duration = Duration::from_secs(30);
 
 /// Without `[email]` no mail follows another; the rhythm of webhooks is the same.
@@ -39,10 +39,12 @@ impl Config {
                 max_run: exhaust.max_run,
             }),
             phone: self.phone_policy(),
-            access: self.access.as_ref().map(|access| AccessPolicy {
-                require: access.require.clone(),
-                within: access.within,
-                grant: access.grant,
+            access: (self.access.as_ref()).map_or_else(AccessPolicy::default, |access| {
+                AccessPolicy {
+                    require: access.require.clone(),
+                    within: access.within,
+                    grant: access.grant,
+                }
             }),
             burst: self.camera.as_ref().map_or(0, |camera| camera.burst),
             photo_wait: PHOTO_WAIT,

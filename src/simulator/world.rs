@@ -16,8 +16,8 @@ use super::{
 };
 use crate::alarm::{Actor, Command, Event, SensorName};
 use crate::config::{
-    Active, Camera, CameraDevice, Config, FaceInput, FingerInput, GpioBackend, Login, ModulePassword, NodeKey,
-    NodePort, SmtpSecurity, Source,
+    Active, Camera, CameraDevice, Config, FaceInput, FingerInput, GpioBackend, Login,
+    ModulePassword, NodeKey, NodePort, SmtpSecurity, Source,
 };
 use crate::daemon::SharedSensors;
 use crate::inbox::Inbox;

@@ -72,7 +72,9 @@ pub(super) async fn forget(
     let forgotten = app.house.access.forget(&name, by).await;
     let slots = forgotten.map_err(problem)?;
     let left = fingers::forget(&app.house, &slots).await.err();
-    Ok(Json(json!({ "done": true, "left_in_reader": left.map(|why| why.to_string()) })))
+    Ok(Json(
+        json!({ "done": true, "left_in_reader": left.map(|why| why.to_string()) }),
+    ))
 }
 
 pub(super) async fn duress(

@@ -1,6 +1,6 @@
 //! What may be asked of the panel.
 
-use asfaleia::alarm::{Actor, Answer, Command, Mode, Origin, Right, Test};
+use asfaleia::alarm::{Actor, Answer, Command, Factor, Mode, Origin, Right, Test};
 use serde_json::json;
 
 use super::house::{FakeHouse, GUESTS_TOKEN, OWNERS_TOKEN};
@@ -36,12 +36,18 @@ fn every_command_reaches_the_panel_with_who_asked() {
         let answer = house.tcp("POST", &path, body);
         assert_eq!(answer.status, 200, "{path} {body}: {}", answer.text());
         let (asked, by) = house.last_asked();
-        assert_eq!(
-            (asked, by),
-            (command.clone(), Actor::owner(Origin::Dashboard))
-        );
+        // The PIN is looked at on the way: whose it is, the panel hears.
+        let with = match body.contains("pin") {
+            true => vec![Factor::Pin],
+            false => Vec::new(),
+        };
+        let owner = |origin| Actor {
+            with: with.clone(),
+            ..Actor::owner(origin)
+        };
+        assert_eq!((asked, by), (command.clone(), owner(Origin::Dashboard)));
         assert_eq!(house.unix("POST", &path, body).status, 200);
-        assert_eq!(house.last_asked(), (command, Actor::owner(Origin::Socket)));
+        assert_eq!(house.last_asked(), (command, owner(Origin::Socket)));
     }
 }
 

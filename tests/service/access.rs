@@ -54,22 +54,32 @@ fn both_wires_raised_halt_detection_and_nothing_of_it_alarms_afterwards() {
     let home = wired();
     let service = home.armed();
     let set = |name: &str, active: bool| service.api.set(name, active);
+    // A wire has to keep its level for a moment to be believed.
+    let hall_is = |state: &str| {
+        until(&format!("hall {state}"), || {
+            (service.api.status()["sensors"][0]["state"] == state).then_some(())
+        });
+    };
     set("face", true);
     set("hall", true);
     service.api.until_state("triggered");
     set("hall", false);
+    hall_is("inactive");
     service.api.post("disarm", json!({}));
     service.api.post("arm", json!({ "mode": "away" }));
 
     set("finger", true);
     service.api.until_state("paused");
     set("hall", true);
+    hall_is("active");
+    assert_eq!(service.api.state(), "paused");
     service.api.until_state("armed_away");
     assert_eq!(service.api.status()["incidents"], json!([]));
     let granted = &records(&service, "granted")[0]["data"];
     assert_eq!(granted["what"], "pause");
     assert_eq!(granted["by"]["with"], json!(["face", "finger"]));
     set("hall", false);
+    hall_is("inactive");
     set("hall", true);
     service.api.until_state("triggered");
 }
@@ -139,9 +149,10 @@ fn a_pin_typed_under_duress_disarms_and_nobody_but_the_contact_for_it_hears() {
     home.until_calls(2);
 
     let after = service.api.status();
-    for hidden in ["outbox", "proven", "troubles", "incidents"] {
+    for hidden in ["outbox", "proven", "incidents"] {
         assert_eq!(after[hidden], before[hidden], "{hidden}");
     }
+    assert_eq!(after["troubles"].as_array().unwrap().len(), 1, "simulated");
     let events = service.api.get("events");
     let events = events["events"].as_array().unwrap();
     let ids: Vec<u64> = events.iter().map(|it| it["id"].as_u64().unwrap()).collect();
@@ -155,7 +166,7 @@ fn a_pin_typed_under_duress_disarms_and_nobody_but_the_contact_for_it_hears() {
     ] {
         let seen = seen.to_lowercase();
         assert!(
-            !seen.contains("duress") && !seen.contains("guard"),
+            !seen.contains("duress") && !seen.contains("silent"),
             "{seen}"
         );
     }

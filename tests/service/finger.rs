@@ -25,7 +25,9 @@ fn lay(reader: &SimulatedReader, finger: &str) {
 fn lift(reader: &SimulatedReader) {
     reader.lift();
     let from = reader.commands();
-    until("looks at the sensor", || (reader.commands() > from + 2).then_some(()));
+    until("looks at the sensor", || {
+        (reader.commands() > from + 2).then_some(())
+    });
 }
 
 impl Home {
@@ -46,7 +48,12 @@ impl Home {
             said.push(line);
         }
         let ended = child.wait_with_output().unwrap();
-        said.extend(String::from_utf8(ended.stderr).unwrap().lines().map(str::to_owned));
+        said.extend(
+            String::from_utf8(ended.stderr)
+                .unwrap()
+                .lines()
+                .map(str::to_owned),
+        );
         lift(reader);
         (ended.status.code().unwrap(), said)
     }
@@ -96,7 +103,8 @@ fn a_strangers_finger_is_refused_and_written_down() {
         lift(&reader);
         lay(&reader, "Anna");
         until("what became of it", || {
-            let tries = service.api.events_of("refused").len() + service.api.events_of("granted").len();
+            let tries =
+                service.api.events_of("refused").len() + service.api.events_of("granted").len();
             (tries > 1).then_some(())
         });
         (service.api.state() == "disarmed").then_some(())
@@ -133,7 +141,10 @@ fn who_is_forgotten_is_forgotten_by_the_reader_too() {
     assert_eq!(home.enrolls_finger(&reader, &["Anna"]).0, 0);
     assert_eq!(home.enrolls_finger(&reader, &["Ben"]).0, 0);
     assert_eq!(home.cli(&["forget", "Anna"]).0, 0);
-    assert_eq!(reader.templates().into_values().collect::<Vec<_>>(), ["Ben"]);
+    assert_eq!(
+        reader.templates().into_values().collect::<Vec<_>>(),
+        ["Ben"]
+    );
 
     home.faults(json!({ "finger": "unplugged" }));
     service.api.until_trouble("finger-reader");
@@ -147,7 +158,10 @@ fn who_is_forgotten_is_forgotten_by_the_reader_too() {
     assert_eq!(service.api.state(), "armed_away");
 
     let forgotten = home.cli(&["forget", "--unknown-fingers"]);
-    assert_eq!(forgotten, (0, "forgotten by the reader: 1\n".into(), String::new()));
+    assert_eq!(
+        forgotten,
+        (0, "forgotten by the reader: 1\n".into(), String::new())
+    );
     service.api.until_no_trouble("finger-unknown");
     assert!(reader.templates().is_empty());
 }
@@ -163,7 +177,10 @@ fn a_duress_finger_disarms_as_any_other_and_looks_like_it() {
     service.api.until_state("disarmed");
     let log = service.running.log();
     let events = Value::Array(service.api.events()).to_string();
-    assert!(!log.contains("duress") && !events.contains("duress"), "{log}\n{events}");
+    assert!(
+        !log.contains("duress") && !events.contains("duress"),
+        "{log}\n{events}"
+    );
     assert_eq!(home.cli(&["people"]).1, "Anna: 1 finger\n");
 }
 
@@ -197,7 +214,9 @@ fn step(wire: &mut Wire) -> Value {
 fn in_the_simulated_house_a_finger_is_enrolled_by_the_api_and_laid_by_sim() {
     let house = Simulator::start();
     let lay = |finger: Value| {
-        let (status, _) = house.api.ask("PUT", "sim/finger", &json!({ "finger": finger }));
+        let (status, _) = house
+            .api
+            .ask("PUT", "sim/finger", &json!({ "finger": finger }));
         assert_eq!(status, 200);
     };
     let mut wire = house.api.connect();

@@ -3,9 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use asfaleia::alarm::{Effect, IncidentId, PhotoId};
+use asfaleia::alarm::{Effect, Factor, IncidentId, PhotoId};
 use asfaleia::clock::WallTime;
-use asfaleia::store::{History, NextIds};
+use asfaleia::store::{
+    Credential, History, KnownBy, NextIds, PeopleChange, StoredDuress, TEMPLATE,
+};
 
 use super::*;
 
@@ -68,6 +70,56 @@ fn a_store_of_version_1_is_read_fully() {
     assert!(events.iter().all(|event| event.what().is_some()));
 }
 
+#[test]
+fn a_store_of_version_2_also_knows_people_and_silent_alarms() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy(fixture("v2.db"), dir.path().join("asfaleia.db")).unwrap();
+    let opened = open(dir.path(), &TestClock::new("later", 5, MORNING + DAY_MS));
+    assert_eq!(restored(&opened).state, r#"{"state":"triggered"}"#);
+    assert_eq!(opened.people, people());
+    let duress = History::open(dir.path()).duress(10).unwrap();
+    let forced = StoredDuress {
+        at: WallTime(MORNING + 600_000),
+        clock_set: true,
+        by: forced(),
+    };
+    assert_eq!(duress, [forced]);
+    assert_eq!(opened.next.message, 3, "a silent message has no number");
+}
+
+/// Anna's PIN, finger and face, as they were enrolled on that morning.
+fn people() -> Vec<Credential> {
+    let hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$\
+                m2hzJWpL7yoDFbU4mgQwqlJ0MLFUPHuFIMaZKBHGw9o";
+    let known_by = [
+        KnownBy::Pin {
+            hash: hash.to_owned(),
+            duress: true,
+        },
+        KnownBy::Finger {
+            slot: 7,
+            duress: false,
+        },
+        KnownBy::Face {
+            template: Box::new([0.088_388_35; TEMPLATE]),
+        },
+    ];
+    let known = (1..).zip(known_by).map(|(id, known_by)| Credential {
+        id,
+        person: "Anna".to_owned(),
+        enrolled: WallTime(MORNING),
+        known_by,
+    });
+    known.collect()
+}
+
+fn forced() -> Actor {
+    Actor {
+        with: vec![Factor::Pin],
+        ..anna()
+    }
+}
+
 fn acknowledged_incident() -> Incident {
     let since = BootTime::from_secs(100);
     Incident {
@@ -81,7 +133,7 @@ fn acknowledged_incident() -> Incident {
 #[test]
 #[ignore = "writes a fixture"]
 fn write_the_fixture() {
-    let target = fixture("v1.db");
+    let target = fixture("v2.db");
     assert!(!target.exists(), "{} is frozen", target.display());
     let dir = tempfile::tempdir().unwrap();
     let clock = TestClock::new("first", 100, MORNING);
@@ -120,6 +172,7 @@ fn write_the_fixture() {
         recordings: vec![(IncidentId(1), r#"[["hall",true]]"#.to_owned())],
         proven: vec!["email".to_owned()],
         config: Some("[site]\nname = \"Home\"\n".to_owned()),
+        people: people().into_iter().map(PeopleChange::Enrolled).collect(),
         ..state_batch(&clock, "triggered")
     };
     clock.advance_ms(600_000);
@@ -130,6 +183,8 @@ fn write_the_fixture() {
             incident: Some(IncidentId(1)),
             what: acknowledged,
         }],
+        messages: vec![message(1 << 63, false)],
+        duress: vec![forced()],
         sign_of_life: true,
         ..Batch::new(clock.stamp())
     };

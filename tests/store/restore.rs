@@ -2,7 +2,10 @@
 
 use asfaleia::alarm::{BootTime, IncidentId, PhotoId};
 use asfaleia::clock::WallTime;
-use asfaleia::store::{Batch, EventId, Found, History, NextIds, StoredEvent, read_photo};
+use asfaleia::store::{
+    Batch, Credential, EventId, Found, History, KnownBy, NextIds, PeopleChange, StoredEvent,
+    read_photo,
+};
 
 use super::*;
 
@@ -17,6 +20,8 @@ fn everything(dir: &std::path::Path, clock: &TestClock) -> Batch {
         recordings: vec![(IncidentId(1), "[1]".to_owned())],
         proven: vec!["email".to_owned()],
         config: Some("[site]".to_owned()),
+        people: Vec::new(),
+        duress: Vec::new(),
         sign_of_life: true,
         at,
     }
@@ -310,4 +315,36 @@ fn another_boots_times_stay_also_when_the_clock_began_in_1970() {
     let proven = restored(&open(dir.path(), &second)).proven.clone();
     assert_eq!(proven["email"], WallTime(MORNING));
     assert_eq!(proven["phone"], back);
+}
+
+#[test]
+fn who_is_known_survives_and_who_is_forgotten_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = TestClock::new("first", 100, MORNING);
+    let known = |id, person: &str, slot| Credential {
+        id,
+        person: person.to_owned(),
+        enrolled: WallTime(MORNING),
+        known_by: KnownBy::Finger {
+            slot,
+            duress: false,
+        },
+    };
+    let enrolled = |it| PeopleChange::Enrolled(it);
+    let batch = Batch {
+        people: vec![
+            enrolled(known(1, "Anna", 7)),
+            enrolled(known(2, "Ben", 8)),
+            enrolled(known(3, "Ben", 9)),
+            enrolled(known(4, "Eve", 10)),
+            PeopleChange::Removed(2),
+            PeopleChange::Forgotten("Eve".to_owned()),
+        ],
+        ..state_batch(&clock, "disarmed")
+    };
+    // A commit that failed may still have reached the disk.
+    let twice = [batch.clone(), batch];
+    open(dir.path(), &clock).store.commit(&twice).unwrap();
+    let people = open(dir.path(), &clock).people;
+    assert_eq!(people, [known(1, "Anna", 7), known(3, "Ben", 9)]);
 }
