@@ -131,8 +131,8 @@ fn live(dir: &Path) -> Found {
         mut store,
         found,
         next,
-        people: _,
         config: _,
+        people: _,
     } = Store::open(dir, clock.clone());
     if let Found::Restored(saved) = &found {
         for row in &saved.messages {

@@ -57,7 +57,7 @@ fn what() -> impl Strategy<Value = What> {
     let sensor = prop::sample::select(vec!["hall", "front door", "kitchen gas", "panic"]);
     let right = prop::sample::select(vec![Right::Guest, Right::Bridge]);
     prop_oneof![
-        6 => (factor, shower(), duress.clone())
+        6 => (factor, shower(), duress)
             .prop_map(|(factor, who, duress)| What::Shown(factor, who, duress)),
         4 => (command(), stranger_to_us(Right::Bridge), who(), duress)
             .prop_map(|(command, by, who, duress)| What::Typed(command, by, who, duress)),

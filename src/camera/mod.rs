@@ -6,11 +6,18 @@
 mod command;
 mod device;
 mod jpeg;
+#[cfg(feature = "nokhwa")]
+mod nokhwa;
+#[cfg(any(target_os = "linux", feature = "nokhwa"))]
+mod picture;
+mod probe;
 mod shelf;
 mod simulated;
 mod trouble;
 mod url;
 #[cfg(target_os = "linux")]
+// Compiled beside nokhwa, which opens the webcams then.
+#[cfg_attr(feature = "nokhwa", allow(dead_code))]
 pub mod webcam;
 
 use std::collections::VecDeque;
@@ -22,6 +29,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 pub use device::{CameraError, Device, Frame, Open};
+pub use probe::{Picture, take_one};
 pub use shelf::{Photo, PhotoShelf};
 pub use simulated::{CameraFault, FaultSwitch};
 

@@ -4,9 +4,13 @@ mod check;
 mod client;
 mod command;
 mod completions;
+#[cfg(target_os = "linux")]
+mod doctor;
 mod drill;
 mod events;
 pub mod exit;
+#[cfg(target_os = "linux")]
+mod init;
 mod people;
 mod replay;
 mod run;
@@ -73,6 +77,12 @@ enum Command {
     Check(check::CheckArgs),
     /// Print the JSON Schema of the configuration
     Schema,
+    /// Ask a few questions and write a configuration
+    #[cfg(target_os = "linux")]
+    Init(init::InitArgs),
+    /// Probe each device, right, server and account, and say what mends it; changes nothing
+    #[cfg(target_os = "linux")]
+    Doctor(doctor::DoctorArgs),
     /// Make the running service read its configuration again
     Reload,
     /// Show the panel, sensors, outputs and troubles
@@ -145,6 +155,10 @@ fn run(cli: Cli) -> exit::Result {
         Command::Replay(args) => replay::run(&places, args),
         Command::Check(args) => check::check(&places, args),
         Command::Schema => check::schema(),
+        #[cfg(target_os = "linux")]
+        Command::Init(args) => init::run(&places, args),
+        #[cfg(target_os = "linux")]
+        Command::Doctor(args) => doctor::run(&places, args),
         Command::Reload => command::reload(&service()?),
         Command::Status(args) => status::run(&service()?, args),
         Command::Arm(args) => command::arm(&service()?, args),

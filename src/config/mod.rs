@@ -17,14 +17,16 @@ mod raw;
 mod raw_people;
 #[cfg(test)]
 mod refusals;
+mod schema;
 mod secrets;
 mod units;
 mod values;
 
 pub use diagnostic::{Diagnostic, Rejected, Severity};
 pub use drill::Drill;
-pub use load::{Depth, Loaded, load, parse, schema};
+pub use load::{Depth, Loaded, load, parse};
 pub use pending::not_built_yet;
+pub use schema::schema;
 
 // Scenarios are written, and refused, the same way.
 pub(crate) use diagnostic::presentable;

@@ -9,7 +9,7 @@ mod hands;
 mod health;
 mod heartbeat;
 mod journal;
-mod machine;
+pub(crate) mod machine;
 mod people;
 mod reload;
 mod restore;
@@ -262,6 +262,8 @@ pub async fn run(
         at: now.boot,
         reply: None,
     });
+    // Nobody sees what was before that: a panel that armed itself has never been shown disarmed.
+    shown.refresh();
     let panel_stop = stop.clone();
     let (panel_ended, mut panel_end) = tokio::sync::oneshot::channel();
     std::thread::Builder::new()

@@ -57,7 +57,7 @@ enum Lost {
 
 impl Node {
     /// Baud of its line.
-    const BAUD: u32 = 115_200;
+    pub(super) const BAUD: u32 = 115_200;
     /// From the first failed try to the next; doubles up to [`Self::LONGEST_WAIT`].
     const FIRST_WAIT: Duration = Duration::from_millis(50);
     const LONGEST_WAIT: Duration = Duration::from_secs(2);

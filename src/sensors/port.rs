@@ -120,7 +120,8 @@ impl Ports {
         }
     }
 
-    fn candidates(&self, port: &NodePort) -> Vec<PathBuf> {
+    /// The device files that may be this port: one that is named, and any number by USB ids.
+    pub fn candidates(&self, port: &NodePort) -> Vec<PathBuf> {
         let (vendor, product) = match port {
             NodePort::Path(path) => return vec![path.clone()],
             NodePort::Usb { vendor, product } => (vendor, product),
@@ -202,6 +203,16 @@ impl OpenError {
         };
         OpenError::Open { path, error, hint }
     }
+}
+
+/// Names of serial ports that stay with the device, whichever socket it is plugged into.
+pub fn by_id() -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir("/dev/serial/by-id") else {
+        return Vec::new();
+    };
+    let mut ports: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    ports.sort();
+    ports
 }
 
 /// The vendor and product of the USB device that this entry of `/sys/class/tty` belongs to.

@@ -5,44 +5,58 @@ use serde::Serialize;
 
 use super::history::kind_and_data;
 use super::people;
-use super::rows::Batch;
+use super::rows::{Batch, EventId};
 use crate::alarm::{Ending, Incident, IncidentId};
 use crate::clock::Stamp;
 
 /// Further apart than this, wall clock and boot clock did not drift: the wall clock was set.
 const CLOCK_STEP_MS: i64 = 10_000;
 
-/// Writes all batches or none. `carried` is the state for a database that has none; `last` are the
-/// clocks as of the last commit.
+/// Writes all batches or none. `carried` is the state for a database that has none; `last` is what
+/// the last commit left.
 pub(super) fn write(
     connection: &mut Connection,
     batches: &[Batch],
     carried: Option<&(String, Stamp)>,
-    last: Option<&Stamp>,
+    last: Last<'_>,
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if let Some((state, saved_at)) = carried {
-        save_state(&transaction, state, saved_at)?;
+        save_state(&transaction, state, saved_at, last.event)?;
     }
-    let mut last = last;
+    let (mut clocks, mut event) = (last.clocks, last.event);
     for batch in batches {
-        if let Some(last) = last {
+        if let Some(last) = clocks {
             follow_the_clock(&transaction, last, &batch.at)?;
         }
-        write_batch(&transaction, batch)?;
-        last = Some(&batch.at);
+        event = event.max(batch.last_event());
+        write_batch(&transaction, batch, event)?;
+        clocks = Some(&batch.at);
     }
     transaction.commit()
 }
 
-fn write_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
+/// What the last commit left.
+#[derive(Clone, Copy)]
+pub(super) struct Last<'a> {
+    /// The clocks then.
+    pub(super) clocks: Option<&'a Stamp>,
+    /// The highest event.
+    pub(super) event: EventId,
+}
+
+fn write_batch(
+    transaction: &Transaction<'_>,
+    batch: &Batch,
+    event: EventId,
+) -> rusqlite::Result<()> {
     let at = &batch.at;
     if let Some(state) = &batch.state {
-        save_state(transaction, state, at)?;
+        save_state(transaction, state, at, event)?;
     } else if batch.sign_of_life {
         transaction
             .prepare_cached(
-                "INSERT INTO panel VALUES (1, NULL, ?1, ?2, ?3, ?1, ?2, ?3)
+                "INSERT INTO panel VALUES (1, NULL, ?1, ?2, ?3, ?1, ?2, ?3, 0)
                  ON CONFLICT (id) DO UPDATE SET life_boot_id = ?1, life_boot_ns = ?2, life_wall_ms = ?3",
             )?
             .execute(params![at.boot_id, boot_ns(at), at.wall.0])?;
@@ -136,10 +150,21 @@ fn write_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result
     Ok(())
 }
 
-fn save_state(transaction: &Transaction<'_>, state: &str, at: &Stamp) -> rusqlite::Result<()> {
+fn save_state(
+    transaction: &Transaction<'_>,
+    state: &str,
+    at: &Stamp,
+    event: EventId,
+) -> rusqlite::Result<()> {
     transaction
-        .prepare_cached("INSERT OR REPLACE INTO panel VALUES (1, ?1, ?2, ?3, ?4, ?2, ?3, ?4)")?
-        .execute(params![state, at.boot_id, boot_ns(at), at.wall.0])?;
+        .prepare_cached("INSERT OR REPLACE INTO panel VALUES (1, ?1, ?2, ?3, ?4, ?2, ?3, ?4, ?5)")?
+        .execute(params![
+            state,
+            at.boot_id,
+            boot_ns(at),
+            at.wall.0,
+            key(event.0)
+        ])?;
     Ok(())
 }
 

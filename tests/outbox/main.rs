@@ -6,5 +6,6 @@ mod calls;
 mod decisions;
 mod deliveries;
 mod drill;
+mod duress;
 mod ladder;
 mod world;

@@ -28,7 +28,7 @@ pub(crate) const INCIDENT: IncidentId = IncidentId(7);
 
 pub(crate) fn channels() -> Channels {
     Channels {
-        duress: Vec::new(),
+        duress: vec!["Bob".into()],
         emails: vec!["Anna".into(), "Bob".into()],
         webhooks: vec!["ntfy".into()],
         phone: true,
