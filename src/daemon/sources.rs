@@ -7,10 +7,11 @@ use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::finger::{Asks, FingerReader, ReaderPort};
 use crate::access::{self, Access};
 use crate::alarm::{Actor, Origin, PhotoId, Status, TroubleCode};
 use crate::camera::PhotoShelf;
-use crate::config::{CameraDevice, Config, GpioBackend, Source};
+use crate::config::{CameraDevice, Config, FingerInput, GpioBackend, Source};
 use crate::gpio::{Board, SimulatedBoard, Watch};
 use crate::inbox::Inbox;
 use crate::mqtt::{Broker, Kept, Verify};
@@ -37,6 +38,7 @@ pub(super) struct Wiring {
     pub(super) broker: BrokerSlot,
     pub(super) kept_at_broker: Mutex<Kept>,
     pub(super) access: Access,
+    pub(super) asks: Asks,
 }
 
 impl Wiring {
@@ -47,6 +49,32 @@ impl Wiring {
             let access = access.clone();
             async move { access.whose(code, &Actor::owner(Origin::Mqtt)).await }.boxed()
         })
+    }
+}
+
+impl Wiring {
+    /// The fingerprint module on a port, if there is one.
+    fn finger_reader(&self, config: &Config) -> Option<Arc<FingerReader>> {
+        let access = config.access.as_ref()?;
+        let (port, baud, password) = match access.finger.as_ref()? {
+            FingerInput::Serial {
+                port,
+                baud,
+                password,
+            } => (port.clone(), *baud, *password),
+            FingerInput::Gpio(_) => return None,
+        };
+        Some(Arc::new(FingerReader::new(
+            ReaderPort {
+                port,
+                baud,
+                password,
+            },
+            self.ports.clone(),
+            self.access.follow(),
+            self.asks.clone(),
+            self.inbox.clone(),
+        )))
     }
 }
 
@@ -141,6 +169,15 @@ impl Sources {
                     errors.clone(),
                 );
                 until(stop.clone(), driver.watch())
+            });
+        }
+
+        let reader = wiring.finger_reader(config);
+        if let Some(reader) = reader {
+            let stop = stop.clone();
+            supervisor.spawn("finger reader", move || {
+                let reader = reader.clone();
+                until(stop.clone(), async move { reader.watch().await })
             });
         }
 

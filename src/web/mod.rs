@@ -7,6 +7,7 @@
 mod answer;
 mod api;
 mod fields;
+mod fingers;
 mod guard;
 mod history;
 mod house;
@@ -65,6 +66,8 @@ fn router(app: App) -> Router {
         .route("/people", get(people::list))
         .route("/people/{name}", delete(people::forget))
         .route("/people/{name}/pin", post(people::pin))
+        .route("/people/{name}/finger", post(fingers::enrol))
+        .route("/fingers/unknown", delete(fingers::forget_unknown))
         .route("/duress", get(people::duress))
         .route("/events", get(history::events))
         .route("/stream", get(stream::stream))
@@ -74,6 +77,7 @@ fn router(app: App) -> Router {
         .route("/sim/sensors/{name}", put(sim::sensor))
         .route("/sim/outputs", get(sim::outputs))
         .route("/sim/faults", get(sim::faults).put(sim::set_faults))
+        .route("/sim/finger", put(sim::finger))
         .route("/sim/mails", get(sim::mails))
         .route(
             "/sim/mails/{mail}/attachments/{number}",
