@@ -150,12 +150,17 @@ impl Alarm {
             holder: by.name.clone(),
         };
         if let Some(wait) = self.too_soon(&way, now) {
-            return self.refuse_for_now(&way, wait, by, asks.as_ref(), out);
+            return self.refuse_for_now(&way, wait, (by, asks), now, out);
         }
         let person = match who {
             Who::Stranger => {
                 self.wrong(&way, now, out);
-                return self.refuse_stranger(factor, by, asks, now, out);
+                let why = format!("a {} that is nobody's", factor.word());
+                if by.origin == Origin::Reader {
+                    out.push(Action::Chirp(Pattern::ArmFailed));
+                }
+                let refusal = Answer::Forbidden(why.clone());
+                return self.turn_away(factor, (by, asks), Some(&why), refusal, now, out);
             }
             Who::Person(name) => Some(name),
             Who::Anybody => None,
@@ -344,8 +349,8 @@ impl Alarm {
         &mut self,
         way: &Way,
         wait: Duration,
-        by: Actor,
-        asks: Option<&Command>,
+        tried: (Actor, Option<Command>),
+        now: BootTime,
         out: &mut Vec<Action>,
     ) -> Answer {
         let seconds = wait.as_millis().div_ceil(1_000);
@@ -355,15 +360,35 @@ impl Alarm {
             .filter(|tries| tries.way == *way)
             .all(|tries| std::mem::replace(&mut tries.told, true));
         // Whoever tries on and on does not fill the card.
-        if !told {
-            let by = Actor {
-                with: vec![way.factor],
-                ..by
+        let tell = (!told).then_some(&why);
+        let refusal = Answer::TooSoon(why.clone());
+        self.turn_away(way.factor, tried, tell, refusal, now, out)
+    }
+
+    /// No right comes of it. What needs none goes on: a slip of the finger keeps nobody from arming.
+    fn turn_away(
+        &mut self,
+        factor: Factor,
+        (by, asks): (Actor, Option<Command>),
+        why: Option<&String>,
+        refusal: Answer,
+        now: BootTime,
+        out: &mut Vec<Action>,
+    ) -> Answer {
+        let refused = asks.as_ref().map_or(ACCESS, Command::word);
+        let goes_on = asks.filter(|it| it.needs() < Right::Owner && it.needs() <= by.right);
+        if let Some(why) = why {
+            let tried = Actor {
+                with: vec![factor],
+                ..by.clone()
             };
-            let word = asks.map_or(ACCESS, Command::word);
-            self.record_refusal(word, by, vec![why.clone()], out);
+            let word = goes_on.as_ref().map_or(refused, |_| ACCESS);
+            self.record_refusal(word, tried, vec![why.clone()], out);
         }
-        Answer::TooSoon(why)
+        match goes_on {
+            Some(command) => self.command(command, by, now, out),
+            None => refusal,
+        }
     }
 
     fn wrong(&mut self, way: &Way, now: BootTime, out: &mut Vec<Action>) {
@@ -387,33 +412,6 @@ impl Alarm {
         };
         self.tell_tries(&tries, now, out);
         self.durable.tries.push(tries);
-    }
-
-    fn refuse_stranger(
-        &mut self,
-        factor: Factor,
-        by: Actor,
-        asks: Option<Command>,
-        now: BootTime,
-        out: &mut Vec<Action>,
-    ) -> Answer {
-        let why = format!("a {} that is nobody's", factor.word());
-        let tried = Actor {
-            with: vec![factor],
-            ..by.clone()
-        };
-        let word = asks.as_ref().map_or(ACCESS, Command::word);
-        self.record_refusal(word, tried, vec![why.clone()], out);
-        if by.origin == Origin::Reader {
-            out.push(Action::Chirp(Pattern::ArmFailed));
-        }
-        match asks {
-            // A slip of the finger keeps nobody from arming.
-            Some(command) if command.needs() < Right::Owner && command.needs() <= by.right => {
-                self.command(command, by, now, out)
-            }
-            Some(_) | None => Answer::Forbidden(why),
-        }
     }
 
     fn tell_tries(&mut self, tries: &Tries, now: BootTime, out: &mut Vec<Action>) {
@@ -446,7 +444,7 @@ impl Alarm {
     /// Tells those who are to hear of it, and nobody else. Nothing of it is in the state: whoever
     /// looks on sees what an ordinary finger or PIN does.
     fn alert_silently(
-        &self,
+        &mut self,
         person: &str,
         factor: Factor,
         origin: Origin,
@@ -462,9 +460,13 @@ impl Alarm {
         let notice = Notice::plain(About::Duress { by: by.clone() }, now);
         out.push(Action::RecordDuress { by });
         out.push(Action::Send(notice.clone()));
+        let rung = (self.volatile.no_silent_call_before).is_none_or(|before| before <= now);
         if let Some(phone) = &self.policy.phone
             && !phone.duress.is_empty()
+            && rung
         {
+            // Somebody who is made to type it again and again is called for once.
+            self.volatile.no_silent_call_before = Some(now + phone.ladder_every);
             out.push(Action::Call {
                 incident: None,
                 notice,

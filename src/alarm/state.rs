@@ -302,6 +302,8 @@ pub(super) struct Volatile {
     pub(super) troubles: Troubles,
     /// Factors that were shown and wait for the others of their set.
     pub(super) halves: Vec<Half>,
+    /// No second silent ladder before this.
+    pub(super) no_silent_call_before: Option<BootTime>,
     /// What the buzzer was last told.
     pub(super) buzzer: Option<Pattern>,
     /// What the fan was last told; `None` before the first word.

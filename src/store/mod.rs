@@ -34,13 +34,14 @@ pub use history::{
     History, IncidentDetail, StoredDuress, StoredEvent, StoredIncident, StoredMessage, StoredPhoto,
 };
 pub use opening::{Found, Opened};
-pub use people::{Credential, KnownBy, PeopleChange, TEMPLATE};
+pub use people::{Credential, KnownBy, PeopleChange, TEMPLATE, known_after};
 pub use photos::{photo_path, read_photo, write_photo, write_whole_photo};
 pub use retention::Removed;
 pub use rows::{Batch, EventId, EventRow, MessageRow, NextIds, PhotoRow, Saved};
 pub use worker::{Disk, StoreWorker};
 
 use opening::{InUse, Loaded};
+use writing::Carried;
 
 /// After so many commits the log is written back into the database: rarely, as each time costs two
 /// more syncs, and often enough that little is read back after a power cut.
@@ -59,6 +60,8 @@ pub struct Store {
     in_use: InUse,
     /// What the panel last was, for a database that had to be started anew.
     last_state: Option<(String, Stamp)>,
+    /// Who is known, for the same.
+    known: Vec<Credential>,
     /// The database holds no state yet.
     stateless: bool,
     /// The clocks as of the last commit, to notice that the wall clock was set.
@@ -104,20 +107,28 @@ impl Store {
             unreachable!("open_again_if_due opened it or returned why not");
         };
         let carried = match &self.last_state {
-            Some(carried) if self.stateless => Some(carried),
+            Some((state, saved_at)) if self.stateless => Some(Carried {
+                state,
+                saved_at,
+                known: &self.known,
+            }),
             Some(_) | None => None,
         };
+        let was_carried = carried.is_some();
         let written = writing::write(connection, batches, carried, self.last_stamp.as_ref());
         if let Err(error) = written {
             let error = StoreError::sql("committing to", &self.dir.join(schema::DATABASE), &error);
             self.link_failed(&error);
             return Err(error);
         }
-        self.stateless &= carried.is_none();
+        self.stateless &= !was_carried;
         self.damaged_commits = 0;
         for batch in batches {
             self.last_stamp = Some(batch.at.clone());
             self.armed_at = batch.armed().or(self.armed_at);
+            if !batch.people.is_empty() {
+                self.known = known_after(&self.known, &batch.people);
+            }
             if let Some(state) = &batch.state {
                 self.last_state = Some((state.clone(), batch.at.clone()));
                 self.stateless = false;

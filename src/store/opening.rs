@@ -105,6 +105,7 @@ impl Store {
             in_use,
             stateless: last_state.is_none(),
             last_state,
+            known: loaded.people.clone(),
             last_stamp: loaded.last_stamp,
             first_photo: next.photo.0,
             armed_at: None,
