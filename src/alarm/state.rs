@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::access::{Half, Tries};
+use super::access::Half;
 use super::action::Pattern;
 use super::event::Away;
 use super::incident::{Incident, IncidentId, PhotoId};
 use super::policy::{Held, Mode, SensorKind, SensorName};
 use super::sensing::Sensing;
 use super::time::BootTime;
+use super::tries::Tries;
 use super::troubles::Troubles;
 
 /// What must survive: committed whenever it changes, restored exactly. Everything in it that is a
