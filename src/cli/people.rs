@@ -192,10 +192,11 @@ fn unseen(prompt: &str) -> Result<String> {
     let seen = tcgetattr(stdin()).map_err(failed)?;
     let mut hidden = seen.clone();
     hidden.local_modes -= LocalModes::ECHO;
+    // Hidden first: what is typed at the sight of the prompt is neither shown nor lost.
+    tcsetattr(stdin(), OptionalActions::Now, &hidden).map_err(failed)?;
     write!(std::io::stderr(), "{prompt}")?;
-    tcsetattr(stdin(), OptionalActions::Flush, &hidden).map_err(failed)?;
     let line = line();
-    let shown = tcsetattr(stdin(), OptionalActions::Flush, &seen);
+    let shown = tcsetattr(stdin(), OptionalActions::Now, &seen);
     writeln!(std::io::stderr())?;
     shown.map_err(failed)?;
     line
