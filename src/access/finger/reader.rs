@@ -141,7 +141,8 @@ impl FingerReader {
                 Err(lost) => lost,
             };
             let why = lost.to_string();
-            tracing::info!(why, "the finger reader is lost");
+            // Each try, for as long as it is gone: no line of the log is written for that.
+            tracing::debug!(why, "the finger reader is lost");
             if told_well.replace(false) != Some(false) {
                 let text = format!(
                     "the finger reader on {} does not work: {why}",
