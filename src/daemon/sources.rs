@@ -196,13 +196,16 @@ impl Sources {
             });
         }
 
-        let reader = wiring.finger_reader(config);
-        if let Some(reader) = reader {
-            let stop = stop.clone();
-            supervisor.spawn("finger reader", move || {
-                let reader = reader.clone();
-                until(stop.clone(), async move { reader.watch().await })
-            });
+        match wiring.finger_reader(config) {
+            Some(reader) => {
+                let stop = stop.clone();
+                supervisor.spawn("finger reader", move || {
+                    let reader = reader.clone();
+                    until(stop.clone(), async move { reader.watch().await })
+                });
+            }
+            // Of one that is no longer configured nothing is wrong.
+            None => FingerReader::clear_troubles(inbox),
         }
 
         let (connected, goodbye) = mpsc::channel(1);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::api::{Wire, until};
 use crate::home::Home;
-use crate::process::Simulator;
+use crate::process::{Simulator, changed};
 
 /// The house with a reader and this section of access.
 fn home(access: &str) -> Home {
@@ -148,6 +148,32 @@ fn a_pulled_cable_is_a_trouble_until_it_is_back_and_fingers_survive_a_restart() 
     assert_eq!(service.api.state(), "armed_away");
     lay(&reader, "Anna");
     service.api.until_state("disarmed");
+}
+
+#[test]
+fn a_reader_that_is_configured_no_more_is_no_trouble_and_one_that_comes_by_a_reload_works() {
+    let access = "require = [[\"finger\"], [\"pin\"]]";
+    let home = home(access);
+    let service = home.start();
+    service.api.until_trouble("finger-reader");
+    let with_reader = std::fs::read_to_string(home.file()).unwrap();
+    let without = changed(
+        &with_reader,
+        &[("[\"finger\"], ", ""), ("\nfinger = {", "\n# finger = {")],
+    );
+    home.write(&without);
+    service.api.post("reload", json!({}));
+    service.api.until_no_trouble("finger-reader");
+
+    let reader = home.finger_reader();
+    home.write(&with_reader);
+    service.api.post("reload", json!({}));
+    until("the reader to be there", || {
+        let log = service.running.log();
+        log.contains("the finger reader is there").then_some(())
+    });
+    let (code, said) = home.enrolls_finger(&reader, &["Anna"]);
+    assert_eq!(code, 0, "{said:?}");
 }
 
 #[test]

@@ -100,6 +100,13 @@ impl FingerReader {
         }
     }
 
+    /// There is no reader any more: what was wrong with it is over.
+    pub fn clear_troubles(inbox: &Inbox) {
+        clear(inbox, TroubleCode::FingerReader);
+        clear(inbox, TroubleCode::FingerUnknown);
+        clear(inbox, TroubleCode::FingerMissing);
+    }
+
     /// Watches the reader until the future is dropped; then it may be watched again. Another one that
     /// is watched with the same asks is waited for.
     pub async fn watch(&self) {
@@ -134,7 +141,8 @@ impl FingerReader {
                 Err(lost) => lost,
             };
             let why = lost.to_string();
-            tracing::info!(why, "the finger reader is lost");
+            // Each try, for as long as it is gone: no line of the log is written for that.
+            tracing::debug!(why, "the finger reader is lost");
             if told_well.replace(false) != Some(false) {
                 let text = format!(
                     "the finger reader on {} does not work: {why}",
@@ -180,11 +188,15 @@ impl FingerReader {
     }
 
     fn clear(&self, code: TroubleCode) {
-        self.inbox.send(Event::TroubleCleared {
-            code,
-            subject: String::new(),
-        });
+        clear(&self.inbox, code);
     }
+}
+
+fn clear(inbox: &Inbox, code: TroubleCode) {
+    inbox.send(Event::TroubleCleared {
+        code,
+        subject: String::new(),
+    });
 }
 
 /// A module that answers.
