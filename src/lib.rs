@@ -7,6 +7,8 @@
 //! `tests/architecture.rs` says which.
 //!
 //! - [`cli`]: the command line, one file a subcommand.
+//! - [`doctor`]: probes what is configured, says what was found and what mends it; changes nothing.
+//! - [`init`]: a few questions, and a configuration that passes.
 //! - [`simulator`]: the virtual house's mail server, telephone service and NodeMCU on loopback, and
 //!   what breaks them.
 //! - [`daemon`]: builds every part from the configuration in reading order, and stops them; decides
@@ -51,8 +53,12 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;
+#[cfg(target_os = "linux")]
+pub mod doctor;
 pub mod gpio;
 pub mod inbox;
+#[cfg(target_os = "linux")]
+pub mod init;
 pub mod mqtt;
 pub mod notify;
 pub mod outbox;

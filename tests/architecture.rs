@@ -10,6 +10,8 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 /// From the roof to the ground: each module of the crate, and which others it may use.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", EVERYTHING),
+    ("doctor", EVERYTHING),
+    ("init", &["camera", "config", "gpio", "sensors"]),
     ("simulator", EVERYTHING),
     ("daemon", EVERYTHING),
     (

@@ -2,6 +2,8 @@
 //!
 //! Readers put `Event::Shown` into the inbox; whether that lets anybody in is decided in `alarm`.
 
+pub mod face;
+pub mod finger;
 pub mod people;
 pub mod pin;
 pub mod wires;
@@ -153,8 +155,8 @@ impl Access {
             .await
     }
 
-    /// Makes a person known by these, all of one kind. A PIN takes the place of the one they had;
-    /// fingers and faces are added.
+    /// Makes a person known by these, all of one kind. A PIN or a face takes the place of the one they
+    /// had; fingers are added.
     ///
     /// # Errors
     /// The name cannot be shown, or the disk does not take it.
@@ -174,25 +176,7 @@ impl Access {
             KnownBy::Face { .. } => Factor::Face,
         };
         let _one = self.0.changing.lock().await;
-        let known = self.people();
-        let first_id = known
-            .credentials()
-            .iter()
-            .map(|it| it.id)
-            .max()
-            .unwrap_or(0)
-            + 1;
-        let enrolled = self.0.clock.wall();
-        let replaced = by_these.iter().flat_map(|new| known.replaced_by(name, new));
-        let mut changes: Vec<PeopleChange> = replaced.map(PeopleChange::Removed).collect();
-        changes.extend((first_id..).zip(by_these).map(|(id, known_by)| {
-            PeopleChange::Enrolled(Credential {
-                id,
-                person: name.to_owned(),
-                enrolled,
-                known_by,
-            })
-        }));
+        let changes = self.people().enrolling(name, by_these, self.0.clock.wall());
         info!(person = name, factor = factor.word(), "enrolled");
         let person = name.to_owned();
         self.change(changes, Record::Enrolled { person, factor, by })

@@ -36,7 +36,7 @@ pub(super) const MOST_BYTES: usize = 10 * 1024 * 1024;
 pub enum CameraError {
     /// A device that this system or build does not have.
     #[error(
-        "webcams are not part of this build: use \"simulated\", {{ command = […] }} or \
+        "webcams are not part of this build: build it with --features nokhwa, or use \"simulated\", {{ command = […] }} or \
          {{ url = \"…\" }}"
     )]
     NotHere,
@@ -113,19 +113,23 @@ pub(super) fn chosen(
     })
 }
 
-#[cfg(target_os = "linux")]
+#[cfg(any(target_os = "linux", feature = "nokhwa"))]
 fn webcam(
     path: Option<PathBuf>,
     size: (u16, u16),
     clock: SharedClock,
 ) -> Result<Open, CameraError> {
+    #[cfg(feature = "nokhwa")]
+    use super::nokhwa::open;
+    #[cfg(not(feature = "nokhwa"))]
+    use super::webcam::open;
     Ok(Box::new(move || {
-        let device = super::webcam::open(path.as_deref(), size, &clock)?;
+        let device = open(path.as_deref(), size, &clock)?;
         Ok(Box::new(device) as Box<dyn Device>)
     }))
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(any(target_os = "linux", feature = "nokhwa")))]
 fn webcam(_: Option<PathBuf>, _: (u16, u16), _: SharedClock) -> Result<Open, CameraError> {
     Err(CameraError::NotHere)
 }

@@ -47,7 +47,7 @@ pub(super) fn check(places: &Places, args: CheckArgs) -> Result {
 }
 
 pub(super) fn schema() -> Result {
-    writeln!(std::io::stdout(), "{:#}", config::schema())?;
+    write!(std::io::stdout(), "{}", config::schema())?;
     Ok(())
 }
 
@@ -67,7 +67,8 @@ fn print(path: &Path, valid: bool, found: &[Diagnostic]) -> Result {
     Ok(())
 }
 
-fn counted(n: usize, what: &str) -> String {
+/// `1 error`, `2 errors`.
+pub(super) fn counted(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
 }
 

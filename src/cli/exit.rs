@@ -24,6 +24,8 @@ pub enum Exit {
     Software = 70,
     /// The operating system refused something.
     OsErr = 71,
+    /// A file cannot be made, or is not to be replaced.
+    CantCreate = 73,
     /// Reading or writing failed.
     IoErr = 74,
     /// Not now: try again later.

@@ -4,9 +4,14 @@ mod check;
 mod client;
 mod command;
 mod completions;
+#[cfg(target_os = "linux")]
+mod doctor;
 mod drill;
 mod events;
 pub mod exit;
+mod face;
+#[cfg(target_os = "linux")]
+mod init;
 mod people;
 mod replay;
 mod run;
@@ -73,6 +78,12 @@ enum Command {
     Check(check::CheckArgs),
     /// Print the JSON Schema of the configuration
     Schema,
+    /// Ask a few questions and write a configuration
+    #[cfg(target_os = "linux")]
+    Init(init::InitArgs),
+    /// Probe each device, right, server and account, and say what mends it; changes nothing
+    #[cfg(target_os = "linux")]
+    Doctor(doctor::DoctorArgs),
     /// Make the running service read its configuration again
     Reload,
     /// Show the panel, sensors, outputs and troubles
@@ -95,12 +106,17 @@ enum Command {
     People(people::PeopleArgs),
     /// Show what happened
     Events(events::EventsArgs),
-    /// Try one output for real
+    /// Try one output for real, or say whose face is in a picture
     Test(command::TestArgs),
     /// Send a marked test along every way to people, and see what arrives
     Drill(drill::DrillArgs),
     /// Every trigger beeps and is listed here, nothing else happens, until Ctrl-C
     WalkTest(walk_test::WalkTestArgs),
+    /// The models of face recognition
+    Models(face::ModelsArgs),
+    /// Looks at pictures for the service
+    #[command(hide = true)]
+    Recognise(face::RecogniseArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
     /// Print the man page
@@ -145,6 +161,10 @@ fn run(cli: Cli) -> exit::Result {
         Command::Replay(args) => replay::run(&places, args),
         Command::Check(args) => check::check(&places, args),
         Command::Schema => check::schema(),
+        #[cfg(target_os = "linux")]
+        Command::Init(args) => init::run(&places, args),
+        #[cfg(target_os = "linux")]
+        Command::Doctor(args) => doctor::run(&places, args),
         Command::Reload => command::reload(&service()?),
         Command::Status(args) => status::run(&service()?, args),
         Command::Arm(args) => command::arm(&service()?, args),
@@ -152,11 +172,13 @@ fn run(cli: Cli) -> exit::Result {
         Command::Pause => command::pause(&service()?),
         Command::Ack => command::acknowledge(&service()?),
         Command::Silence => command::silence(&service()?),
-        Command::Enroll(args) => people::enroll(&service()?, args),
+        Command::Enroll(args) => people::enroll(&places, args),
         Command::Forget(args) => people::forget(&service()?, &args),
         Command::People(args) => people::people(&service()?, &args),
         Command::Events(args) => events::run(&service()?, args),
-        Command::Test(args) => command::test(&service()?, args),
+        Command::Test(args) => command::test(&places, args),
+        Command::Models(args) => face::models(&places, args),
+        Command::Recognise(args) => face::recognise(&args),
         Command::Drill(args) => drill::run(&service()?, args),
         Command::WalkTest(args) => walk_test::run(&service()?, args),
         Command::Completions(args) => completions::completions(args, Cli::command()),

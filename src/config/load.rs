@@ -3,13 +3,10 @@
 use std::ops::Range;
 use std::path::Path;
 
-use serde_json::Value;
-
 use super::Config;
 use super::check::Check;
 use super::diagnostic::{Diagnostic, Rejected, Severity};
 use super::parse::{self, Finding};
-use super::raw::RawFile;
 use super::secrets::Secrets;
 
 /// How far a configuration is looked into.
@@ -43,7 +40,7 @@ pub fn load(path: &Path, depth: Depth) -> Result<Loaded, Rejected> {
         }
     };
     let bytes = std::fs::read(path).map_err(|why| {
-        let help = "write one there, or name another with `--config FILE`";
+        let help = "`asfaleia init` writes one; or name another with `--config FILE`";
         refused(format!("reading the configuration {name}: {why}"), help)
     })?;
     match String::from_utf8(bytes) {
@@ -93,13 +90,6 @@ pub fn parse(text: &str, file_name: &str, depth: Depth) -> Result<Loaded, Reject
     Err(Rejected { diagnostics })
 }
 
-/// The JSON Schema of the file.
-pub fn schema() -> Value {
-    let mut schema = schemars::schema_for!(RawFile).to_value();
-    without_null(&mut schema);
-    schema
-}
-
 fn diagnostics(
     severity: Severity,
     file: &str,
@@ -112,32 +102,4 @@ fn diagnostics(
         .collect();
     diagnostics.sort_by_key(|finding| (finding.line, finding.column));
     diagnostics
-}
-
-/// A key that may be left out is `null` to schemars; TOML has no such thing.
-fn without_null(schema: &mut Value) {
-    match schema {
-        Value::Object(object) => {
-            if let Some(Value::Array(types)) = object.get_mut("type") {
-                types.retain(|kind| kind != "null");
-                if let [one] = types.as_slice() {
-                    let one = one.clone();
-                    object.insert("type".to_owned(), one);
-                }
-            }
-            if let Some(Value::Array(choices)) = object.get_mut("anyOf") {
-                choices.retain(|choice| choice.get("type").is_none_or(|kind| kind != "null"));
-                if let [Value::Object(one)] = choices.as_slice() {
-                    let one = one.clone();
-                    object.remove("anyOf");
-                    for (key, value) in one {
-                        object.entry(key).or_insert(value);
-                    }
-                }
-            }
-            object.values_mut().for_each(without_null);
-        }
-        Value::Array(items) => items.iter_mut().for_each(without_null),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
 }

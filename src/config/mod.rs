@@ -17,14 +17,16 @@ mod raw;
 mod raw_people;
 #[cfg(test)]
 mod refusals;
+mod schema;
 mod secrets;
 mod units;
 mod values;
 
 pub use diagnostic::{Diagnostic, Rejected, Severity};
 pub use drill::Drill;
-pub use load::{Depth, Loaded, load, parse, schema};
+pub use load::{Depth, Loaded, load, parse};
 pub use pending::not_built_yet;
+pub use schema::schema;
 
 // Scenarios are written, and refused, the same way.
 pub(crate) use diagnostic::presentable;
@@ -450,9 +452,21 @@ pub enum FingerInput {
         port: PathBuf,
         /// Usually 57600.
         baud: u32,
+        /// What the module asks for.
+        password: ModulePassword,
     },
     /// An authenticator of its own on a wire.
     Gpio(InputLine),
+}
+
+/// A fingerprint module's password; 0 unless somebody set one. It does not print.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct ModulePassword(pub u32);
+
+impl std::fmt::Debug for ModulePassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ModulePassword(…)")
+    }
 }
 
 /// `[mqtt]`

@@ -42,27 +42,27 @@ pub(super) struct Watchman {
 
 /// The machine that we run on, as its files show it.
 #[derive(Debug, Clone)]
-pub(super) struct Machine {
+pub(crate) struct Machine {
     /// Above `sys` and `run`.
-    pub(super) root: PathBuf,
+    pub(crate) root: PathBuf,
     /// The store's directory.
-    pub(super) store: PathBuf,
+    pub(crate) store: PathBuf,
 }
 
 /// Why each trouble stands; `None`: it does not, or nothing tells.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-struct Found {
-    clock: Option<String>,
-    voltage: Option<String>,
-    throttled: Option<String>,
-    space: Option<Space>,
+pub(crate) struct Found {
+    pub(crate) clock: Option<String>,
+    pub(crate) voltage: Option<String>,
+    pub(crate) throttled: Option<String>,
+    pub(crate) space: Option<Space>,
 }
 
 /// Of the store's file system, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Space {
-    free: u64,
-    total: u64,
+pub(crate) struct Space {
+    pub(crate) free: u64,
+    pub(crate) total: u64,
 }
 
 impl Watchman {
@@ -114,7 +114,8 @@ impl Watchman {
 }
 
 impl Machine {
-    fn look(&self, wall_set: bool) -> Found {
+    /// What there is now.
+    pub(crate) fn look(&self, wall_set: bool) -> Found {
         let flags = self.throttled_flags();
         let too_little = match self.hwmon("rpi_volt") {
             Some(hwmon) => number(&hwmon.join("in0_lcrit_alarm")) == Some(1),
@@ -160,14 +161,15 @@ impl Machine {
         })
     }
 
-    fn throttled_flags(&self) -> Option<u32> {
+    /// The firmware's `get_throttled`; `None`: nothing tells.
+    pub(crate) fn throttled_flags(&self) -> Option<u32> {
         let file = "sys/devices/platform/soc/soc:firmware/get_throttled";
         let text = fs::read_to_string(self.root.join(file)).ok()?;
         u32::from_str_radix(text.trim().trim_start_matches("0x"), 16).ok()
     }
 
     /// The hardware monitor of this name; its number is another on each machine.
-    fn hwmon(&self, name: &str) -> Option<PathBuf> {
+    pub(crate) fn hwmon(&self, name: &str) -> Option<PathBuf> {
         let monitors = fs::read_dir(self.root.join("sys/class/hwmon")).ok()?;
         (monitors.filter_map(Result::ok).map(|entry| entry.path())).find(|monitor| {
             fs::read_to_string(monitor.join("name")).is_ok_and(|is| is.trim() == name)
@@ -176,10 +178,10 @@ impl Machine {
 }
 
 impl Space {
-    const MB: u64 = 1_000_000;
+    pub(crate) const MB: u64 = 1_000_000;
 
     /// Below 100 MB, or a twentieth of a small disk. Until there is twice as much.
-    fn is_low(self, was: bool) -> bool {
+    pub(crate) fn is_low(self, was: bool) -> bool {
         self.free < self.least() * if was { 2 } else { 1 }
     }
 

@@ -9,7 +9,7 @@ mod hands;
 mod health;
 mod heartbeat;
 mod journal;
-mod machine;
+pub(crate) mod machine;
 mod people;
 mod reload;
 mod restore;
@@ -39,6 +39,7 @@ pub use shown::{Composer, Shown};
 pub use sources::{BrokerSlot, SharedSensors};
 
 use crate::access::Access;
+use crate::access::finger::Fingers;
 use crate::actuators::Outputs;
 use crate::alarm::{Alarm, Durable, Event, TroubleCode};
 use crate::camera::{Camera, FaultSwitch, PhotoShelf};
@@ -231,6 +232,7 @@ pub async fn run(
         status_now.clone(),
         clock.clone(),
     );
+    let (fingers, asks) = Fingers::new();
     let (last_photo, last_photo_now) = watch::channel(None);
     let changes = hands::ChangeSlot::default();
     let errors = Errors::default();
@@ -260,6 +262,8 @@ pub async fn run(
         at: now.boot,
         reply: None,
     });
+    // Nobody sees what was before that: a panel that armed itself has never been shown disarmed.
+    shown.refresh();
     let panel_stop = stop.clone();
     let (panel_ended, mut panel_end) = tokio::sync::oneshot::channel();
     std::thread::Builder::new()
@@ -275,6 +279,7 @@ pub async fn run(
 
     // Sensors.
     let simulated = SharedSensors::new(&config, simulated_board.as_ref(), inbox.clone());
+    let frame = sources::frames(&camera_slot);
     let wiring = Wiring {
         inbox: inbox.clone(),
         pulses: pulses.clone(),
@@ -289,6 +294,8 @@ pub async fn run(
         broker,
         kept_at_broker: Mutex::default(),
         access: access.clone(),
+        asks,
+        camera: camera_slot.clone(),
     };
     let sources = Sources::start(&config, &wiring, &mut supervisor);
     start_troubles(&inbox, &config, kind, failing, chosen.rejected.as_ref());
@@ -328,7 +335,9 @@ pub async fn run(
         sim: devices.sim.map(|make| make(simulated)),
         kind,
         reload: reloader.as_web(),
+        frame,
         access,
+        fingers,
         tokens: Arc::new(NoTokens),
         version: env!("CARGO_PKG_VERSION"),
     };

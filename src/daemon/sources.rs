@@ -7,10 +7,13 @@ use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::hands::CameraSlot;
+use crate::access::face::{self, Start};
+use crate::access::finger::{Asks, FingerReader, ReaderPort};
 use crate::access::{self, Access};
 use crate::alarm::{Actor, Origin, PhotoId, Status, TroubleCode};
 use crate::camera::PhotoShelf;
-use crate::config::{CameraDevice, Config, GpioBackend, Source};
+use crate::config::{CameraDevice, Config, FaceInput, FingerInput, GpioBackend, Source};
 use crate::gpio::{Board, SimulatedBoard, Watch};
 use crate::inbox::Inbox;
 use crate::mqtt::{Broker, Kept, Verify};
@@ -37,9 +40,24 @@ pub(super) struct Wiring {
     pub(super) broker: BrokerSlot,
     pub(super) kept_at_broker: Mutex<Kept>,
     pub(super) access: Access,
+    pub(super) asks: Asks,
+    pub(super) camera: CameraSlot,
 }
 
 impl Wiring {
+    /// What looks for faces, given how its child is started.
+    fn faces(&self) -> impl Fn(Start) -> face::Watch + Send + 'static {
+        let (frame, access) = (frames(&self.camera), self.access.clone());
+        let (status, inbox) = (self.status.clone(), self.inbox.clone());
+        move |start| face::Watch {
+            start,
+            frame: frame.clone(),
+            access: access.clone(),
+            status: status.clone(),
+            inbox: inbox.clone(),
+        }
+    }
+
     /// Checks the codes that come over MQTT.
     fn verify(&self) -> Verify {
         let access = self.access.clone();
@@ -47,6 +65,32 @@ impl Wiring {
             let access = access.clone();
             async move { access.whose(code, &Actor::owner(Origin::Mqtt)).await }.boxed()
         })
+    }
+}
+
+impl Wiring {
+    /// The fingerprint module on a port, if there is one.
+    fn finger_reader(&self, config: &Config) -> Option<Arc<FingerReader>> {
+        let access = config.access.as_ref()?;
+        let (port, baud, password) = match access.finger.as_ref()? {
+            FingerInput::Serial {
+                port,
+                baud,
+                password,
+            } => (port.clone(), *baud, *password),
+            FingerInput::Gpio(_) => return None,
+        };
+        Some(Arc::new(FingerReader::new(
+            ReaderPort {
+                port,
+                baud,
+                password,
+            },
+            self.ports.clone(),
+            self.access.follow(),
+            self.asks.clone(),
+            self.inbox.clone(),
+        )))
     }
 }
 
@@ -123,6 +167,14 @@ impl Sources {
             inbox,
         );
 
+        if let Some((start, wiring)) = faces(config).zip(Some(wiring.faces())) {
+            let stop = stop.clone();
+            supervisor.spawn("faces", move || {
+                let watch = wiring(start.clone());
+                until(stop.clone(), watch.run())
+            });
+        }
+
         let simulated = simulated(config, wiring.simulated_board.as_ref(), inbox.clone());
         simulated.announce();
         *(wiring.simulated.0.write()).unwrap_or_else(PoisonError::into_inner) = simulated;
@@ -141,6 +193,15 @@ impl Sources {
                     errors.clone(),
                 );
                 until(stop.clone(), driver.watch())
+            });
+        }
+
+        let reader = wiring.finger_reader(config);
+        if let Some(reader) = reader {
+            let stop = stop.clone();
+            supervisor.spawn("finger reader", move || {
+                let reader = reader.clone();
+                until(stop.clone(), async move { reader.watch().await })
             });
         }
 
@@ -193,6 +254,36 @@ impl Sources {
             &mut kept,
         )?)
     }
+}
+
+/// How the child that recognises faces is started, if the camera shall recognise any.
+fn faces(config: &Config) -> Option<Start> {
+    let access = config.access.as_ref()?;
+    match access.face {
+        Some(FaceInput::Camera) => {
+            let models = face::place(Some(&access.models));
+            Some(Start::itself(models, config.store.path.join(face::KEPT)))
+        }
+        Some(FaceInput::Gpio(_)) | None => None,
+    }
+}
+
+/// Frames of the camera in use, for whoever looks for faces.
+pub(super) fn frames(camera: &CameraSlot) -> face::TakeFrame {
+    let camera = camera.clone();
+    Arc::new(move || {
+        let camera = camera
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        async move {
+            match camera {
+                Some(camera) => camera.look().await,
+                None => Err("there is no camera, or it could not be started".to_owned()),
+            }
+        }
+        .boxed()
+    })
 }
 
 /// What `sim/` drives: simulated sensors, and the authenticators on wires as `face` and `finger`.

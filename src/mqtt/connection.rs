@@ -37,10 +37,22 @@ pub enum MqttError {
 
 /// Everything about the connection. Sessions are clean: nothing queued up is acted on late.
 pub(super) fn options(mqtt: &Mqtt, names: &Names) -> Result<MqttOptions, MqttError> {
+    let mut options = without_will(mqtt, format!("asfaleia-{}", names.id))?;
+    options.set_last_will(LastWill::new(
+        names.availability.as_str(),
+        "offline",
+        QoS::AtLeastOnce,
+        true,
+    ));
+    Ok(options)
+}
+
+/// The same for a client that speaks for nobody, under a name that no other client may have.
+pub(super) fn without_will(mqtt: &Mqtt, client: String) -> Result<MqttOptions, MqttError> {
     // An IPv6 address may be written as in a URL.
     let host = mqtt.host.trim_start_matches('[').trim_end_matches(']');
     let broker = (host, mqtt.port);
-    let mut options = MqttOptions::new(format!("asfaleia-{}", names.id), broker);
+    let mut options = MqttOptions::new(client, broker);
     if host.parse::<Ipv6Addr>().is_ok() {
         // rumqttc joins host and port with a colon, which is no IPv6 address, and with brackets
         // around the host it is no name for TLS.
@@ -52,12 +64,6 @@ pub(super) fn options(mqtt: &Mqtt, names: &Names) -> Result<MqttOptions, MqttErr
     options.set_keep_alive(KEEP_ALIVE);
     options.set_clean_session(true);
     options.set_max_packet_size(Broker::LARGEST, Broker::LARGEST);
-    options.set_last_will(LastWill::new(
-        names.availability.as_str(),
-        "offline",
-        QoS::AtLeastOnce,
-        true,
-    ));
     if let Some(login) = &mqtt.login {
         let password = login.password.expose_secret().as_bytes().to_vec();
         options.set_credentials(login.username.as_str(), password);

@@ -9,6 +9,7 @@ mod connection;
 mod discovery;
 mod drill;
 mod flood;
+mod probe;
 mod state;
 
 use std::collections::{BTreeSet, HashMap};
@@ -35,6 +36,7 @@ use flood::Flood;
 use state::{Document, Names};
 
 pub use connection::MqttError;
+pub use probe::{Refused, knock};
 
 /// A message that came in.
 #[derive(Debug, Clone, Copy)]

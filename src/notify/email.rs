@@ -106,6 +106,18 @@ impl Mailer {
         })
     }
 
+    /// Connects, encrypts and logs in as for a mail, and takes leave without one.
+    ///
+    /// # Errors
+    ///
+    /// How far it came, and what the server said against it, after `within` at most.
+    pub async fn knock(&self, within: Duration) -> Result<(), SmtpError> {
+        let deadline = Instant::now() + within;
+        let session = Session::open(&self.office.server, deadline).await?;
+        session.quit(deadline.min(Instant::now() + LEAVE)).await;
+        Ok(())
+    }
+
     /// Begins to open sessions for so many mails that are about to come. Returns at once; must be
     /// called within the tokio runtime. Sessions that nobody uses take leave after a while.
     pub fn prepare(&self, mails: usize) {

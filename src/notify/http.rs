@@ -5,7 +5,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use reqwest::header::RETRY_AFTER;
-use reqwest::{Client, Response};
+use reqwest::{Client, Response, Url};
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use super::{Failure, SetupError, on_one_line, shortened, tls};
 
@@ -88,6 +91,43 @@ pub(super) fn client(ca_file: Option<&Path>) -> Result<Client, SetupError> {
         .user_agent(concat!("asfaleia/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|e| SetupError::Http { why: explain(e) })
+}
+
+/// Connects to the server of an address, and encrypts if it is https. Nothing is asked for.
+///
+/// # Errors
+///
+/// What was being done and what went wrong, without the address: it may hold a token.
+pub async fn reach(url: &str, ca_file: Option<&Path>, within: Duration) -> Result<(), String> {
+    let url = Url::parse(url).map_err(|error| format!("reading the address: {error}"))?;
+    let host = url.host_str().unwrap_or_default().to_owned();
+    let bare = host
+        .trim_start_matches('[')
+        .trim_end_matches(']')
+        .to_owned();
+    let port = url.port_or_known_default().unwrap_or(443);
+    let setup = |why: String| format!("setting up TLS: {why}");
+    let tls = tls::trusting(ca_file).map_err(|error| setup(error.to_string()))?;
+    let reached = async {
+        let stream = TcpStream::connect((bare.as_str(), port));
+        let stream = stream
+            .await
+            .map_err(|error| format!("connecting: {error}"))?;
+        if url.scheme() == "https" {
+            let name = ServerName::try_from(bare.clone());
+            let name = name.map_err(|error| setup(error.to_string()))?;
+            let encrypted = TlsConnector::from(tls).connect(name, stream);
+            encrypted
+                .await
+                .map_err(|error| format!("agreeing on TLS: {error}"))?;
+        }
+        Ok(())
+    };
+    let late = |_| Err(format!("no answer within {} s", within.as_secs()));
+    let reached = tokio::time::timeout(within, reached).await;
+    reached
+        .unwrap_or_else(late)
+        .map_err(|why: String| on_one_line(&why))
 }
 
 /// What went wrong, with its causes and without the address: that may hold an account or a token.

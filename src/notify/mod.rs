@@ -24,7 +24,7 @@ use crate::clock::WallTime;
 pub use email::{Mailer, Patience};
 pub use heartbeat::Heartbeat;
 pub use phone::{Telephone, masked, twiml};
-pub use twilio::{CallSid, CallStatus, PlaceFailure, Progress};
+pub use twilio::{Account, CallSid, CallStatus, Caller, PlaceFailure, Progress};
 pub use webhook::Webhook;
 
 /// One message to one recipient: all that words need.

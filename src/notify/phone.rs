@@ -10,7 +10,7 @@ use reqwest::{Client, RequestBuilder, Url};
 use secrecy::ExposeSecret;
 
 use super::http::{self, Answer};
-use super::twilio::{Asked, CLOCKS_DIFFER_MS, CallSid, CallStatus, PlaceFailure};
+use super::twilio::{Account, Asked, CLOCKS_DIFFER_MS, CallSid, CallStatus, Caller, PlaceFailure};
 use super::words::escaped;
 use super::{Failure, SetupError, on_one_line};
 use crate::clock::WallTime;
@@ -75,6 +75,30 @@ impl Telephone {
             // Read to its end, or the connection cannot be used again.
             let _ = Answer::of(answer).await;
         }
+    }
+
+    /// Whether the account is one that may call: asked, and nothing done.
+    pub async fn account(&self) -> Result<Account, Failure> {
+        let mut account = self.account.clone();
+        account.set_path(&format!("{}.json", account.path()));
+        let doing = "asking for the account";
+        let answer = self.ask(doing, self.client.get(account)).await?;
+        self.asked(doing, "").account(&answer)
+    }
+
+    /// Whether calls may come from our number: it is the account's own, or one that the service has
+    /// verified.
+    pub async fn caller(&self) -> Result<Caller, Failure> {
+        let doing = format!("looking up {}", masked(&self.phone.from));
+        let query = [("PhoneNumber", &self.phone.from)];
+        for list in ["IncomingPhoneNumbers.json", "OutgoingCallerIds.json"] {
+            let request = self.client.get(self.resource(&[list])).query(&query);
+            let answer = self.ask(&doing, request).await?;
+            if let Some(caller) = self.asked(&doing, "").caller(&answer)? {
+                return Ok(caller);
+            }
+        }
+        Ok(Caller::Unknown)
     }
 
     /// Places a call in which these words are said twice.

@@ -53,6 +53,30 @@ pub struct CallStatus {
     pub by_machine: bool,
 }
 
+/// An account, as the service describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Account {
+    /// `active`, `suspended` or `closed`.
+    #[serde(default)]
+    pub status: String,
+    /// `Full` or `Trial`: a trial account calls verified numbers alone.
+    #[serde(default, rename = "type")]
+    pub kind: String,
+}
+
+/// Whether a number may be the caller's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// The account has it, and may call from it.
+    Own,
+    /// Somebody else's that the service has verified.
+    Verified,
+    /// The account has it, for messages alone.
+    WithoutVoice,
+    /// The account does not have it.
+    Unknown,
+}
+
 /// Twilio's words for the progress of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -153,6 +177,27 @@ impl Asked<'_> {
         Ok(())
     }
 
+    /// What the account is.
+    pub fn account(&self, answer: &Answer) -> Result<Account, Failure> {
+        self.said(answer)
+    }
+
+    /// Whether the list that was asked for has our number; `None`: it has not.
+    pub fn caller(&self, answer: &Answer) -> Result<Option<Caller>, Failure> {
+        let listed: Numbers = self.said(answer)?;
+        let ours = |number: &&Number| number.phone_number == self.from;
+        let own = listed.incoming_phone_numbers.iter().find(ours);
+        let verified = listed.outgoing_caller_ids.iter().find(ours);
+        Ok(match (own, verified) {
+            (Some(number), _) if number.capabilities.as_ref().is_some_and(|it| !it.voice) => {
+                Some(Caller::WithoutVoice)
+            }
+            (Some(_), _) => Some(Caller::Own),
+            (None, Some(_)) => Some(Caller::Verified),
+            (None, None) => None,
+        })
+    }
+
     fn said<T: DeserializeOwned>(&self, answer: &Answer) -> Result<T, Failure> {
         if !answer.is_success() {
             return Err(self.refused(answer).0);
@@ -209,6 +254,26 @@ struct Call {
 #[derive(Deserialize)]
 struct Calls {
     calls: Vec<Call>,
+}
+
+#[derive(Deserialize)]
+struct Numbers {
+    #[serde(default)]
+    incoming_phone_numbers: Vec<Number>,
+    #[serde(default)]
+    outgoing_caller_ids: Vec<Number>,
+}
+
+#[derive(Deserialize)]
+struct Number {
+    phone_number: String,
+    capabilities: Option<Capabilities>,
+}
+
+#[derive(Deserialize)]
+struct Capabilities {
+    #[serde(default)]
+    voice: bool,
 }
 
 #[derive(Deserialize)]

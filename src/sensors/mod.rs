@@ -2,6 +2,7 @@
 
 pub mod gpio;
 pub mod line;
+mod listen;
 pub mod mqtt;
 pub mod nodemcu;
 pub mod port;
@@ -14,6 +15,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::alarm::{BootTime, Reading, SensorName};
+
+pub use listen::{Heard, listen};
 
 /// What could not be understood, counted for each sensor: `errors` in the status. Cheap to clone.
 #[derive(Debug, Clone, Default)]

@@ -99,6 +99,10 @@ async fn serve(listener: TcpListener, address: SocketAddr, exchange: Arc<Exchang
             "/2010-04-01/Accounts/{account}/Calls/{call}",
             get(show).post(change),
         )
+        .route(
+            "/2010-04-01/Accounts/{account}/IncomingPhoneNumbers.json",
+            get(numbers),
+        )
         .fallback(async || refusal(StatusCode::NOT_FOUND, 20404, "no such resource"))
         .layer(middleware::from_fn_with_state(
             exchange.clone(),
@@ -182,6 +186,14 @@ async fn account(State(exchange): State<Arc<Exchange>>) -> Json<Value> {
         "status": "active",
         "type": "Full",
     }))
+}
+
+/// Any number that is one is the account's.
+async fn numbers(Query(wanted): Query<HashMap<String, String>>) -> Json<Value> {
+    let numbers = wanted.get("PhoneNumber").filter(|number| is_number(number));
+    let numbers =
+        numbers.map(|number| json!({"phone_number": number, "capabilities": {"voice": true}}));
+    Json(json!({"incoming_phone_numbers": numbers.into_iter().collect::<Value>()}))
 }
 
 async fn place(

@@ -27,6 +27,12 @@ const BATCHES_KEPT: usize = 4_096;
 /// What could not be committed is tried again with the next batch, or after this.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// Tidying takes syncs of its own, behind which an alarm would wait: it waits until nothing has come
+/// for so long, ...
+const QUIET_BEFORE_TIDY: Duration = Duration::from_millis(50);
+/// ... or until so long after there was reason to.
+const UNTIDY_AT_MOST: Duration = Duration::from_secs(1);
+
 /// Told when the store begins to fail (why, in a sentence), and when all is written again.
 pub type OnHealth = Box<dyn Fn(Result<(), String>) + Send>;
 
@@ -210,6 +216,8 @@ pub(super) struct Clearing {
 pub(super) enum Work {
     Commit(VecDeque<Batch>, Vec<Waiter>),
     Clear(Clearing),
+    /// [`Store::tidy`].
+    Tidy,
     End,
 }
 
@@ -259,25 +267,28 @@ impl Shared {
         }
     }
 
-    pub(super) fn next_work(&self) -> Work {
-        let mut retry_in = RETRY_AFTER;
+    /// Waits for it. `untidy`: since when there is something to tidy.
+    pub(super) fn next_work(&self, untidy: Option<Instant>) -> Work {
         let asleep = Instant::now();
+        let retry_at = asleep + RETRY_AFTER;
+        let tidy_at = untidy.map(|since| (asleep + QUIET_BEFORE_TIDY).min(since + UNTIDY_AT_MOST));
         let mut queue = self.queue();
         loop {
-            if let Some(work) = queue.work(retry_in.is_zero()) {
+            let now = Instant::now();
+            if tidy_at.is_some_and(|at| at <= now) {
+                return Work::Tidy;
+            }
+            if let Some(work) = queue.work(retry_at <= now) {
                 return work;
             }
             if queue.closing {
-                return Work::End;
+                return tidy_at.map_or(Work::End, |_| Work::Tidy);
             }
-            queue = if queue.batches.is_empty() {
-                self.changed
-                    .wait(queue)
-                    .unwrap_or_else(PoisonError::into_inner)
-            } else {
-                self.wait(queue, retry_in)
+            let retry_at = (!queue.batches.is_empty()).then_some(retry_at);
+            queue = match retry_at.into_iter().chain(tidy_at).min() {
+                Some(at) => self.wait(queue, at.saturating_duration_since(now)),
+                None => (self.changed.wait(queue)).unwrap_or_else(PoisonError::into_inner),
             };
-            retry_in = RETRY_AFTER.saturating_sub(asleep.elapsed());
         }
     }
 

@@ -41,7 +41,7 @@ pub use rows::{Batch, EventId, EventRow, MessageRow, NextIds, PhotoRow, Saved};
 pub use worker::{Disk, StoreWorker};
 
 use opening::{InUse, Loaded};
-use writing::Carried;
+use writing::{Carried, Last};
 
 /// After so many commits the log is written back into the database: rarely, as each time costs two
 /// more syncs, and often enough that little is read back after a power cut.
@@ -66,6 +66,8 @@ pub struct Store {
     stateless: bool,
     /// The clocks as of the last commit, to notice that the wall clock was set.
     last_stamp: Option<Stamp>,
+    /// The highest event that was committed.
+    last_event: EventId,
     /// The first photo number of this run.
     first_photo: u64,
     untidy: u32,
@@ -115,7 +117,11 @@ impl Store {
             Some(_) | None => None,
         };
         let was_carried = carried.is_some();
-        let written = writing::write(connection, batches, carried, self.last_stamp.as_ref());
+        let last = Last {
+            clocks: self.last_stamp.as_ref(),
+            event: self.last_event,
+        };
+        let written = writing::write(connection, batches, carried, last);
         if let Err(error) = written {
             let error = StoreError::sql("committing to", &self.dir.join(schema::DATABASE), &error);
             self.link_failed(&error);
@@ -125,6 +131,7 @@ impl Store {
         self.damaged_commits = 0;
         for batch in batches {
             self.last_stamp = Some(batch.at.clone());
+            self.last_event = self.last_event.max(batch.last_event());
             self.armed_at = batch.armed().or(self.armed_at);
             if !batch.people.is_empty() {
                 self.known = known_after(&self.known, &batch.people);
@@ -143,7 +150,7 @@ impl Store {
     }
 
     /// Notes beside the database that the panel was armed, and writes the log back into the database
-    /// if it is time to. For when nobody waits.
+    /// if it is time to. Takes syncs of its own: for when nobody waits.
     pub fn tidy(&mut self) {
         if let Some(event) = self.armed_at.take() {
             self.in_use.armed(&self.dir, event);
@@ -160,6 +167,11 @@ impl Store {
             // Nothing is lost: the log holds it, and the next commit meets the same fault.
             tracing::warn!(%error, "writing the store's log back");
         }
+    }
+
+    /// There is something to [`tidy`](Store::tidy).
+    pub(super) fn is_untidy(&self) -> bool {
+        self.armed_at.is_some() || self.untidy >= COMMITS_PER_TIDY
     }
 
     /// A damaged database is opened again, which moves it aside if its head is damaged; if the

@@ -70,10 +70,9 @@ impl Store {
             }
         };
         let mut loaded = loaded.unwrap_or_else(Loaded::nothing);
-        // A card that lost what it had taken: the database, or its log, is older than the mark.
-        let outdated = in_use.armed_after(loaded.next.event);
+        // A card that lost what it had taken: the state, or all of the log, is older than the mark.
         if let Some(saved) = &mut loaded.saved {
-            saved.outdated = outdated;
+            saved.outdated = in_use.armed_after(loaded.state_event);
         }
         let found = match (loaded.saved, &in_use, fault) {
             (Some(saved), _, _) => Found::Restored(Box::new(saved)),
@@ -107,6 +106,7 @@ impl Store {
             last_state,
             known: loaded.people.clone(),
             last_stamp: loaded.last_stamp,
+            last_event: EventId(next.event.0 - 1),
             first_photo: next.photo.0,
             armed_at: None,
             untidy: 0,
@@ -128,6 +128,8 @@ pub(super) struct Loaded {
     pub(super) config: Option<String>,
     pub(super) people: Vec<Credential>,
     pub(super) next: NextIds,
+    /// The last line of history when the state was saved.
+    state_event: EventId,
     /// The clocks as of the last save.
     pub(super) last_stamp: Option<Stamp>,
 }
@@ -139,6 +141,7 @@ impl Loaded {
             config: None,
             people: Vec::new(),
             next: NextIds::all(1),
+            state_event: EventId(0),
             last_stamp: None,
         }
     }
@@ -188,16 +191,18 @@ fn load(connection: &Connection, dir: &Path) -> Result<Loaded, StoreError> {
     let panel = connection
         .query_row("SELECT * FROM panel", [], |row| {
             let state: Option<String> = row.get("state")?;
-            Ok((state, stamp(row, "saved")?, stamp(row, "life")?))
+            let event = EventId(row.get::<_, i64>("event")?.cast_unsigned());
+            Ok((state, event, stamp(row, "saved")?, stamp(row, "life")?))
         })
         .optional()
         .map_err(failed)?;
-    let Some((Some(state), saved_at, life)) = panel else {
+    let Some((Some(state), state_event, saved_at, life)) = panel else {
         return Ok(Loaded {
             saved: None,
             config,
             people,
             next,
+            state_event: EventId(0),
             last_stamp: None,
         });
     };
@@ -236,6 +241,7 @@ fn load(connection: &Connection, dir: &Path) -> Result<Loaded, StoreError> {
         config,
         people,
         next,
+        state_event,
         last_stamp: Some(last_life),
     })
 }
@@ -329,8 +335,8 @@ const HIGHEST: u64 = 1 << 60;
 
 /// The file `in-use`, outside the database: that there was a state to lose; below which number
 /// everything may have been given out, so that numbers only grow even when the database is lost;
-/// and the line of history with which the panel was last armed: a database that ends before it has
-/// been disarmed by a card that lost what it had taken, and by nobody else.
+/// and the line of history with which the panel was last armed: a state from before it has been
+/// disarmed by a card that lost what it had taken, and by nobody else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum InUse {
     Never,
@@ -371,11 +377,11 @@ impl InUse {
         }
     }
 
-    /// The panel was armed with a line of history that a database which goes on with `next` lost.
-    fn armed_after(self, next: EventId) -> bool {
+    /// The panel was armed after a state that was saved with this line of history.
+    fn armed_after(self, event: EventId) -> bool {
         match self {
             Self::Never | Self::Unknown => false,
-            Self::Below { armed_at, .. } => armed_at >= next.0,
+            Self::Below { armed_at, .. } => armed_at > event.0,
         }
     }
 
@@ -400,7 +406,7 @@ impl InUse {
              asfaleia's store in this directory is in use: if its database is missing or damaged,\n\
              the panel arms itself at the next start. The first number above: every event, message,\n\
              photo and incident so far has a lower one. The second: the event with which the panel\n\
-             was last armed; a database without it has lost it. Remove this file only to begin anew.\n"
+             was last armed; a state from before it is not the last one. Remove this file only to begin anew.\n"
         );
         match write_whole(&dir.join(MARK), text.as_bytes()) {
             Ok(()) => *self = Self::Below { number, armed_at },

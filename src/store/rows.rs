@@ -111,6 +111,11 @@ impl Batch {
         all.max().unwrap_or(0)
     }
 
+    /// Its last line of history.
+    pub(super) fn last_event(&self) -> EventId {
+        (self.events.iter().map(|row| row.id).max()).unwrap_or_default()
+    }
+
     /// The last line of history with which the panel was armed.
     pub(super) fn armed(&self) -> Option<EventId> {
         let arms = |what: &Record| matches!(what, Record::State { from, to, .. } if from == DISARMED && to != DISARMED);

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
 use super::actor::{Clearing, OnHealth, Shared, StoreHandle, StoreOptions, Waiter, Work};
 use super::error::{StoreError, StoreFailure};
@@ -62,12 +63,21 @@ impl StoreWorker {
     /// committed, or retention goes on. `false`: there was nothing.
     pub fn turn(&mut self, disk: Disk) -> bool {
         let work = self.shared.queue().work(true);
-        work.map(|work| self.work(work, disk)).is_some()
+        let worked = work.map(|work| self.work(work, disk)).is_some();
+        self.store.tidy();
+        worked
     }
 
-    /// Works until it is closed.
+    /// Works until it is closed. What only the store itself needs waits until nobody else does.
     pub(super) fn run(&mut self) {
-        while self.work(self.shared.next_work(), Disk::Real) {}
+        let mut untidy_since = None;
+        loop {
+            let untidy = self.store.is_untidy();
+            untidy_since = untidy.then(|| untidy_since.unwrap_or_else(Instant::now));
+            if !self.work(self.shared.next_work(untidy_since), Disk::Real) {
+                return;
+            }
+        }
     }
 
     /// Whoever still waits is told that nothing comes any more.
@@ -83,6 +93,7 @@ impl StoreWorker {
         match work {
             Work::Commit(batches, waiters) => self.commit(batches, waiters, disk),
             Work::Clear(clearing) => self.clear(clearing),
+            Work::Tidy => self.store.tidy(),
             Work::End => return false,
         }
         true
@@ -110,7 +121,6 @@ impl StoreWorker {
                     self.failing = false;
                     (self.on_health)(Ok(()));
                 }
-                self.store.tidy();
             }
             Err(error) => {
                 if !mem::replace(&mut self.failing, true) {

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::history::kind_and_data;
 use super::people::{self, Credential};
-use super::rows::Batch;
+use super::rows::{Batch, EventId};
 use crate::alarm::{Ending, Incident, IncidentId};
 use crate::clock::Stamp;
 
@@ -22,40 +22,54 @@ pub(super) struct Carried<'a> {
     pub(super) known: &'a [Credential],
 }
 
-/// Writes all batches or none. `carried` is for a database that holds no state; `last` are the
-/// clocks as of the last commit.
+/// Writes all batches or none. `carried` is for a database that holds no state; `last` is what
+/// the last commit left.
 pub(super) fn write(
     connection: &mut Connection,
     batches: &[Batch],
     carried: Option<Carried<'_>>,
-    last: Option<&Stamp>,
+    last: Last<'_>,
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     if let Some(carried) = carried {
-        save_state(&transaction, carried.state, carried.saved_at)?;
+        save_state(&transaction, carried.state, carried.saved_at, last.event)?;
         for credential in carried.known {
             people::enrol(&transaction, credential)?;
         }
     }
-    let mut last = last;
+    let (mut clocks, mut event) = (last.clocks, last.event);
     for batch in batches {
-        if let Some(last) = last {
+        if let Some(last) = clocks {
             follow_the_clock(&transaction, last, &batch.at)?;
         }
-        write_batch(&transaction, batch)?;
-        last = Some(&batch.at);
+        event = event.max(batch.last_event());
+        write_batch(&transaction, batch, event)?;
+        clocks = Some(&batch.at);
     }
     transaction.commit()
 }
 
-fn write_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
+/// What the last commit left.
+#[derive(Clone, Copy)]
+pub(super) struct Last<'a> {
+    /// The clocks then.
+    pub(super) clocks: Option<&'a Stamp>,
+    /// The highest event.
+    pub(super) event: EventId,
+}
+
+fn write_batch(
+    transaction: &Transaction<'_>,
+    batch: &Batch,
+    event: EventId,
+) -> rusqlite::Result<()> {
     let at = &batch.at;
     if let Some(state) = &batch.state {
-        save_state(transaction, state, at)?;
+        save_state(transaction, state, at, event)?;
     } else if batch.sign_of_life {
         transaction
             .prepare_cached(
-                "INSERT INTO panel VALUES (1, NULL, ?1, ?2, ?3, ?1, ?2, ?3)
+                "INSERT INTO panel VALUES (1, NULL, ?1, ?2, ?3, ?1, ?2, ?3, 0)
                  ON CONFLICT (id) DO UPDATE SET life_boot_id = ?1, life_boot_ns = ?2, life_wall_ms = ?3",
             )?
             .execute(params![at.boot_id, boot_ns(at), at.wall.0])?;
@@ -149,10 +163,21 @@ fn write_batch(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result
     Ok(())
 }
 
-fn save_state(transaction: &Transaction<'_>, state: &str, at: &Stamp) -> rusqlite::Result<()> {
+fn save_state(
+    transaction: &Transaction<'_>,
+    state: &str,
+    at: &Stamp,
+    event: EventId,
+) -> rusqlite::Result<()> {
     transaction
-        .prepare_cached("INSERT OR REPLACE INTO panel VALUES (1, ?1, ?2, ?3, ?4, ?2, ?3, ?4)")?
-        .execute(params![state, at.boot_id, boot_ns(at), at.wall.0])?;
+        .prepare_cached("INSERT OR REPLACE INTO panel VALUES (1, ?1, ?2, ?3, ?4, ?2, ?3, ?4, ?5)")?
+        .execute(params![
+            state,
+            at.boot_id,
+            boot_ns(at),
+            at.wall.0,
+            key(event.0)
+        ])?;
     Ok(())
 }
 

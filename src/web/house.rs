@@ -1,6 +1,7 @@
 //! What the API is built over. The daemon fills it; tests fill it with fakes.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use tokio::sync::{broadcast, watch};
 
 use super::{Snapshot, Tokens};
 use crate::access::Access;
+use crate::access::face::TakeFrame;
+use crate::access::finger::Fingers;
 use crate::config::Config;
 use crate::inbox::Inbox;
 
@@ -39,6 +42,10 @@ pub struct House {
     pub reload: Reload,
     /// Who is known, and whose PIN is whose.
     pub access: Access,
+    /// Enrols and forgets fingers.
+    pub fingers: Fingers,
+    /// A frame of the camera, for whoever looks for faces.
+    pub frame: TakeFrame,
     /// Who may come in over TCP.
     pub tokens: Arc<dyn Tokens>,
     /// The program's version.
@@ -103,10 +110,16 @@ pub trait Sim: Send + Sync {
     /// Breaks and mends things: only the keys that are there change. Returns what is broken now,
     /// or says what is allowed.
     fn set_faults(&self, faults: Value) -> Result<Value, String>;
+    /// Lays a finger on the reader until the next one, `None` lifts it; `dirty` cannot be read, any
+    /// other name is that finger. `Err`: there is no reader.
+    fn lay_finger(&self, finger: Option<&str>) -> Result<(), String>;
     /// Mails that arrived, oldest first: an array.
     fn mails(&self) -> Value;
     /// One attachment of one mail, both counted from 0: its type and bytes.
     fn attachment(&self, mail: usize, number: usize) -> Option<(String, Vec<u8>)>;
     /// Calls that were placed, oldest first: an array.
     fn calls(&self) -> Value;
+    /// Puts these pictures of a folder, or this one, before the camera, one after another; `None`:
+    /// nobody. How many there are, or why there are none.
+    fn show_faces(&self, from: Option<&Path>) -> Result<usize, String>;
 }

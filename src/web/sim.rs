@@ -1,6 +1,7 @@
 //! Simulated devices: what a script, a test or a page does to them, and what arrived from the
 //! alarm. Under `run` only sensors and outputs, for owners.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,6 +85,23 @@ pub(super) async fn set_faults(
         .map_err(Problem::bad)
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Laid {
+    finger: Option<String>,
+}
+
+pub(super) async fn finger(
+    State(app): State<App>,
+    Extension(by): Extension<Actor>,
+    Fields(laid): Fields<Laid>,
+) -> Result<Json<Value>, Problem> {
+    simulator(&app, &by)?
+        .lay_finger(laid.finger.as_deref())
+        .map_err(Problem::missing)?;
+    Ok(Json(json!({ "done": true })))
+}
+
 pub(super) async fn mails(
     State(app): State<App>,
     Extension(by): Extension<Actor>,
@@ -121,6 +139,27 @@ pub(super) async fn calls(
     Ok(Json(simulator(&app, &by)?.calls()))
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Faces {
+    #[serde(default)]
+    pictures: Option<PathBuf>,
+}
+
+/// Somebody stands before the camera, or nobody any more.
+pub(super) async fn faces(
+    State(app): State<App>,
+    Extension(by): Extension<Actor>,
+    Fields(Faces { pictures }): Fields<Faces>,
+) -> Result<Json<Value>, Problem> {
+    let sim = simulator(&app, &by)?;
+    let shown = tokio::task::spawn_blocking(move || sim.show_faces(pictures.as_deref()));
+    let shown = shown
+        .await
+        .unwrap_or_else(|_| Err("reading the pictures failed".to_owned()));
+    Ok(Json(json!({ "frames": shown.map_err(Problem::bad)? })))
+}
+
 /// Simulated sensors and outputs.
 fn devices(app: &App, by: &Actor) -> Result<Arc<dyn Sim>, Problem> {
     owner_only(by, "playing with simulated devices")?;
@@ -135,7 +174,7 @@ fn simulator(app: &App, by: &Actor) -> Result<Arc<dyn Sim>, Problem> {
     match app.house.kind {
         ServiceKind::Simulate => devices(app, by),
         ServiceKind::Run => Err(Problem::missing(
-            "this is a real service; faults, mails and calls are simulated by `asfaleia simulate`",
+            "this is a real service; faults, fingers, mails and calls are simulated by `asfaleia simulate`",
         )),
     }
 }

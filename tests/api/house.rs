@@ -110,6 +110,8 @@ impl FakeHouse {
                 Box::pin(async { Err("line 3: no such key; the old one goes on".to_owned()) })
             }),
             access,
+            fingers: asfaleia::access::finger::Fingers::new().0,
+            frame: Arc::new(|| Box::pin(async { Err("there is no camera".to_owned()) })),
             tokens: Arc::new(TwoTokens),
             version: "9.9.9",
         };
@@ -399,6 +401,12 @@ impl Sim for FakeSim {
         Ok(faults)
     }
 
+    fn lay_finger(&self, finger: Option<&str>) -> Result<(), String> {
+        let done = finger.map_or_else(|| "lifted".to_owned(), |name| format!("{name} laid"));
+        self.done.lock().unwrap().push(done);
+        Ok(())
+    }
+
     fn mails(&self) -> Value {
         json!([{
             "from": "a@example.org", "to": ["b@example.org"], "subject": "<script>alarm</script>",
@@ -419,5 +427,9 @@ impl Sim for FakeSim {
     fn calls(&self) -> Value {
         json!([{"to": "+302100000000", "from": "+15005550006", "words": "Home: motion",
                 "status": "completed", "received_ns": 6}])
+    }
+
+    fn show_faces(&self, from: Option<&std::path::Path>) -> Result<usize, String> {
+        Ok(usize::from(from.is_some()))
     }
 }

@@ -38,6 +38,7 @@ fn killed_stores(home: &Home) -> [PathBuf; 2] {
     service.api.pulse("hall");
     home.until_mails("ALARM motion in hall", 1);
     service.api.until_message("email", "delivered");
+    until_marked(home, &service.api);
     service.running.kill();
     let all_in_log = home.dir.path().join("all in the log");
     copy(&home.store(), &all_in_log);
@@ -54,6 +55,20 @@ fn killed_stores(home: &Home) -> [PathBuf; 2] {
     let written_back = home.dir.path().join("written back");
     copy(&home.store(), &written_back);
     [all_in_log, written_back]
+}
+
+/// The mark beside the database follows an arming when the store has nothing else to do.
+fn until_marked(home: &Home, api: &Api) {
+    let armed = api.events_of("state").into_iter().rev();
+    let armed = armed.map(|event| (event["data"]["from"].clone(), event["id"].clone()));
+    let (_, id) = armed
+        .into_iter()
+        .find(|(from, _)| from == "disarmed")
+        .unwrap();
+    until("the mark of the arming", || {
+        let mark = fs::read_to_string(home.store().join("in-use")).ok()?;
+        (mark.lines().nth(1)?.parse().ok() == id.as_u64()).then_some(())
+    });
 }
 
 #[test]

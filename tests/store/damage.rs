@@ -274,17 +274,7 @@ fn a_log_that_lost_the_arming_counts_as_lost_and_keeps_the_messages() {
     store.tidy();
     let log = dir.path().join("asfaleia.db-wal");
     let before = fs::metadata(&log).unwrap().len();
-    let mut armed = state_batch(&clock, "armed");
-    armed.events = vec![EventRow {
-        id: EventId(1),
-        incident: None,
-        what: Record::State {
-            from: "disarmed".into(),
-            to: "armed_away".into(),
-            by: None,
-        },
-    }];
-    store.commit(&[armed]).unwrap();
+    store.commit(&[armed(&clock)]).unwrap();
     store.tidy();
     let (whole, mark) = (fs::read(&log).unwrap(), dir.path().join("in-use"));
     let database = fs::read(dir.path().join("asfaleia.db")).unwrap();
@@ -302,4 +292,57 @@ fn a_log_that_lost_the_arming_counts_as_lost_and_keeps_the_messages() {
         let next = if outdated { 1_000_000 } else { 2 };
         assert_eq!(opened.next.event, EventId(next), "numbers only grow");
     }
+}
+
+#[test]
+fn old_pages_laid_over_newer_ones_by_a_damaged_log_count_as_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = TestClock::new("one", 100, MORNING);
+    let mut store = open(dir.path(), &clock).store;
+    store.commit(&[state_batch(&clock, "fresh")]).unwrap();
+    write_back(dir.path(), "TRUNCATE");
+    let log = dir.path().join("asfaleia.db-wal");
+    store.commit(&[state_batch(&clock, "disarmed")]).unwrap();
+    let before = fs::metadata(&log).unwrap().len() as usize;
+    store.commit(&[armed(&clock)]).unwrap();
+    store.tidy();
+    // The database has all of the log, and the log is still there.
+    write_back(dir.path(), "PASSIVE");
+    let mut damaged = fs::read(&log).unwrap();
+    damaged[before..].fill(0xff);
+    let copy = tempfile::tempdir().unwrap();
+    for name in ["asfaleia.db", "in-use"] {
+        fs::copy(dir.path().join(name), copy.path().join(name)).unwrap();
+    }
+    fs::write(copy.path().join("asfaleia.db-wal"), damaged).unwrap();
+
+    let opened = open(copy.path(), &clock);
+
+    let saved = restored(&opened);
+    assert_eq!(Some(&saved.state), state("disarmed").as_ref());
+    assert!(saved.outdated);
+}
+
+fn armed(clock: &TestClock) -> Batch {
+    let what = Record::State {
+        from: "disarmed".into(),
+        to: "armed_away".into(),
+        by: None,
+    };
+    let event = EventRow {
+        id: EventId(1),
+        incident: None,
+        what,
+    };
+    Batch {
+        events: vec![event],
+        ..state_batch(clock, "armed")
+    }
+}
+
+fn write_back(dir: &Path, how: &str) {
+    let other = rusqlite::Connection::open(dir.join("asfaleia.db")).unwrap();
+    let sql = format!("PRAGMA wal_checkpoint({how})");
+    let busy: i64 = other.query_row(&sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(busy, 0);
 }

@@ -1,11 +1,12 @@
 //! Which webcams there are.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use linuxvideo::{CapabilityFlags, Device};
 
-use super::format;
+use super::format::{self, Choice};
 use crate::camera::device::CameraError;
 
 /// Names that stay with the camera, whichever socket it is plugged into.
@@ -40,6 +41,17 @@ pub fn webcams() -> Vec<PathBuf> {
 /// The one that `device = "auto"` takes.
 pub(super) fn first() -> Result<PathBuf, CameraError> {
     webcams().into_iter().next().ok_or(CameraError::NoWebcam)
+}
+
+/// The maker's name of a webcam, and what it can be asked for.
+///
+/// # Errors
+///
+/// What the system says when it cannot be opened or asked.
+pub fn named(path: &Path) -> io::Result<(String, Vec<Choice>)> {
+    let device = Device::open(path)?;
+    let name = device.capabilities()?.card().to_owned();
+    Ok((name, format::choices(&device)))
 }
 
 fn is_webcam(path: &Path) -> bool {

@@ -5,7 +5,6 @@
 
 mod find;
 mod format;
-mod picture;
 
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -19,14 +18,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracing::info;
 
 use super::device::{CameraError, Device, Frame, MOST_BYTES};
+use super::picture::{self, SETTLING_FRAMES};
 use crate::clock::{SharedClock, Stamp};
 
-pub use find::webcams;
+pub use find::{named, webcams};
 pub use format::{Choice, choices};
-
-/// A webcam's first pictures are too dark or too bright, as its exposure begins anywhere. At the
-/// usual 30 a second these take a sixth of a second.
-pub const SETTLING_FRAMES: u32 = 5;
 
 /// An open webcam that streams.
 pub(super) struct Webcam {

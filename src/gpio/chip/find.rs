@@ -20,6 +20,47 @@ pub(super) struct Place {
     pub(super) line: Line,
 }
 
+/// A line as the kernel shows it to anybody, without taking it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The chip's device file.
+    pub chip: PathBuf,
+    /// The line's number on it.
+    pub offset: u32,
+    /// The chip is the header's on a Raspberry Pi: the offset is a BCM number.
+    pub on_a_pi: bool,
+    /// Who has it, in their own words; empty if they gave none. `None`: nobody.
+    pub holder: Option<String>,
+}
+
+/// Looks at a line on `chip` (label, name or path), or on whichever chip has it. Claims nothing.
+///
+/// # Errors
+///
+/// There is no such chip or line, or it may not be opened.
+pub fn look(line: &Line, chip: Option<&str>) -> Result<Seen, GpioError> {
+    let place = place(line, chip)?;
+    let refused = |error| place.refused(&error);
+    let opened = Chip::from_path(&place.chip).map_err(refused)?;
+    let label = opened.info().map_err(refused)?.label;
+    let line = opened.line_info(place.offset).map_err(refused)?;
+    Ok(Seen {
+        offset: place.offset,
+        on_a_pi: PI_CHIPS.contains(&label.as_str()),
+        holder: line.used.then_some(line.consumer),
+        chip: place.chip,
+    })
+}
+
+/// The GPIO chips that may be opened, for people: name, label, lines.
+///
+/// # Errors
+///
+/// There is none, or none may be opened.
+pub fn chips_there() -> Result<Vec<String>, GpioError> {
+    Ok(all_chips()?.iter().map(Found::words).collect())
+}
+
 /// Finds a line on `chip` (label, name or path), or on whichever chip has it.
 pub(super) fn place(line: &Line, chip: Option<&str>) -> Result<Place, GpioError> {
     let all = all_chips()?;

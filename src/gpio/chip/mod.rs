@@ -22,6 +22,7 @@ use crate::clock::SharedClock;
 use crate::config::{Active, InputLine, Line, OutputLine};
 use find::Place;
 
+pub use find::{Seen, chips_there, look};
 pub use kept::KeptLines;
 
 /// The board's lines, through the kernel.

@@ -4,13 +4,15 @@ use std::sync::OnceLock;
 
 use jpeg_encoder::{ImageBuffer, JpegColorType};
 
-use crate::camera::jpeg::{self, is_jpeg};
+use super::jpeg::{self, Segments, is_jpeg};
 
-const SOI: [u8; 2] = [0xFF, 0xD8];
+/// A webcam's first pictures are too dark or too bright, as its exposure begins anywhere. At the
+/// usual 30 a second these take a sixth of a second.
+pub(super) const SETTLING_FRAMES: u32 = 5;
+
 const EOI: [u8; 2] = [0xFF, 0xD9];
-/// Define Huffman tables; start of scan (ITU T.81, table B.1).
+/// Define Huffman tables (ITU T.81, table B.1).
 const DHT: u8 = 0xC4;
-const SOS: u8 = 0xDA;
 
 /// A motion JPEG's frame as a whole file. Webcams pad frames, and leave out the Huffman tables,
 /// which then are those of ITU T.81 annex K. `None`: no whole picture.
@@ -39,42 +41,6 @@ fn header(jpeg: &[u8]) -> Option<(usize, bool)> {
     let tables = segments.by_ref().filter(|it| it[1] == DHT).count();
     let scan = segments.start_of_scan()?;
     Some((scan, tables > 0))
-}
-
-/// What comes before a JPEG's scan: each from its marker on.
-struct Segments<'a> {
-    jpeg: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Segments<'a> {
-    fn of(jpeg: &'a [u8]) -> Self {
-        let at = SOI.len();
-        Segments { jpeg, at }
-    }
-
-    /// Where the scan begins, once all before it have been taken; `None`: there is none.
-    fn start_of_scan(&self) -> Option<usize> {
-        (self.jpeg.get(self.at..)?.starts_with(&[0xFF, SOS])).then_some(self.at)
-    }
-}
-
-impl<'a> Iterator for Segments<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let rest = self.jpeg.get(self.at..)?;
-        let &[0xFF, marker, high, low] = rest.first_chunk::<4>()? else {
-            return None;
-        };
-        if marker == SOS {
-            return None;
-        }
-        let length = 2 + usize::from(u16::from_be_bytes([high, low]).max(2));
-        let segment = rest.get(..length)?;
-        self.at += length;
-        Some(segment)
-    }
 }
 
 /// The tables of annex K, as the encoder writes them when it is not asked for better ones.
@@ -154,6 +120,7 @@ fn full_chroma(video: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::camera::jpeg::SOI;
 
     /// Without its tables, as a webcam sends it, and padded.
     fn bare(jpeg: &[u8]) -> Vec<u8> {
