@@ -22,8 +22,8 @@ pub(super) struct Carried<'a> {
     pub(super) known: &'a [Credential],
 }
 
-/// Writes all batches or none. `carried` is for a database that holds no state; `last` is what the
-/// last commit left.
+/// Writes all batches or none. `carried` is for a database that holds no state; `last` is what
+/// the last commit left.
 pub(super) fn write(
     connection: &mut Connection,
     batches: &[Batch],
