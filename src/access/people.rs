@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::face::{Embedding, SAME, too_close};
 use crate::clock::WallTime;
-use crate::store::{Credential, KnownBy, PeopleChange, TEMPLATE};
+use crate::store::{Credential, KnownBy, PeopleChange, TEMPLATE, known_after};
 
 /// Everybody who is known. Readers take it anew from its `watch` for each try: it is replaced, never
 /// changed.
@@ -36,28 +37,57 @@ impl People {
 
     /// Those who are known after these changes.
     pub fn changed(&self, changes: &[PeopleChange]) -> People {
-        let mut credentials = self.credentials.clone();
-        for change in changes {
-            match change {
-                PeopleChange::Enrolled(credential) => credentials.push(credential.clone()),
-                PeopleChange::Removed(id) => credentials.retain(|it| it.id != *id),
-                PeopleChange::Forgotten(name) => credentials.retain(|it| it.person != *name),
-            }
-        }
-        People::new(credentials)
+        People::new(known_after(&self.credentials, changes))
     }
 
-    /// What a person is not known by any more when they get this: everybody has one PIN, and one
-    /// for duress.
+    /// What a person is not known by any more when they get this: everybody has one PIN, one
+    /// for duress, and one face.
     pub fn replaced_by(&self, person: &str, new: &KnownBy) -> Vec<u64> {
         let same_kind = |old: &KnownBy| match (old, new) {
             (KnownBy::Pin { duress: old, .. }, KnownBy::Pin { duress: new, .. }) => old == new,
+            (KnownBy::Face { .. }, KnownBy::Face { .. }) => true,
             (KnownBy::Pin { .. } | KnownBy::Finger { .. } | KnownBy::Face { .. }, _) => false,
         };
         (self.credentials.iter())
             .filter(|it| it.person == person && same_kind(&it.known_by))
             .map(|it| it.id)
             .collect()
+    }
+
+    /// What changes when a person becomes known by these, all of one kind.
+    pub fn enrolling(
+        &self,
+        person: &str,
+        by_these: Vec<KnownBy>,
+        enrolled: WallTime,
+    ) -> Vec<PeopleChange> {
+        let last_id = self.credentials.iter().map(|it| it.id).max().unwrap_or(0);
+        let mut replaced: Vec<u64> = (by_these.iter())
+            .flat_map(|new| self.replaced_by(person, new))
+            .collect();
+        replaced.sort_unstable();
+        replaced.dedup();
+        let removed = replaced.into_iter().map(PeopleChange::Removed);
+        let new = (last_id + 1..).zip(by_these).map(|(id, known_by)| {
+            PeopleChange::Enrolled(Credential {
+                id,
+                person: person.to_owned(),
+                enrolled,
+                known_by,
+            })
+        });
+        removed.chain(new).collect()
+    }
+
+    /// A warning, if this face is so like somebody else's that both may be taken for each other.
+    pub fn taken_for(&self, person: &str, views: &[Embedding]) -> Option<String> {
+        let others = self.faces().filter(|(name, _)| *name != person);
+        let others: Vec<(&str, &[f32])> = others.map(|(name, it)| (name, &it[..])).collect();
+        let (name, similarity) = too_close(views, &others)?;
+        Some(format!(
+            "this face is so like {name}'s (similarity {similarity:.2} of {SAME} that one person \
+             has with themselves) that they may be taken for each other: ask for a second factor"
+        ))
     }
 
     /// Everything that anybody is known by, the oldest first.

@@ -124,6 +124,7 @@ fn begin(require: Vec<Vec<Factor>>, grant: Grant) -> (Alarm, BootTime) {
         require,
         within: WITHIN,
         grant,
+        proxied: false,
     };
     let phone = policy.phone.as_mut().expect("the house has a telephone");
     phone.duress = phone.rungs[1..].to_vec();

@@ -339,6 +339,8 @@ pub enum TroubleCode {
     FingerMissing,
     /// The camera gives no pictures.
     Camera,
+    /// Faces cannot be recognised.
+    Face,
     /// Mail cannot leave.
     Mail,
     /// Calls cannot be placed.
@@ -401,6 +403,7 @@ impl TroubleCode {
             Self::FingerUnknown => "finger-unknown",
             Self::FingerMissing => "finger-missing",
             Self::Camera => "camera",
+            Self::Face => "face",
             Self::Mail => "mail",
             Self::Phone => "phone",
             Self::Webhook => "webhook",

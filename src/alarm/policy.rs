@@ -239,6 +239,8 @@ pub struct AccessPolicy {
     pub within: Duration,
     /// What they grant.
     pub grant: Grant,
+    /// The dashboard stands behind a proxy: it cannot be told who tries there.
+    pub proxied: bool,
 }
 
 impl Default for AccessPolicy {
@@ -248,6 +250,7 @@ impl Default for AccessPolicy {
             require: vec![vec![Factor::Pin]],
             within: Duration::from_secs(30),
             grant: Grant::Disarm,
+            proxied: false,
         }
     }
 }

@@ -118,6 +118,7 @@ impl Camera {
             shots: Vec::new(),
             ring: VecDeque::new(),
             next_frame: BootTime::ZERO,
+            looked_until: None,
             trouble: trouble.clone(),
         };
         let taking = std::thread::Builder::new()
@@ -155,6 +156,23 @@ impl Camera {
 }
 
 impl CameraHandle {
+    /// One frame for whoever looks for faces: kept and written nowhere. Photos go first. A camera
+    /// that is looked through stays open between frames.
+    pub async fn look(&self) -> Result<Frame, String> {
+        let (reply, answer) = oneshot::channel();
+        let asked = self.inbox.clock().boot();
+        if self
+            .requests
+            .try_send(Request::Look { reply, asked })
+            .is_err()
+        {
+            return Err(TOO_MUCH.into());
+        }
+        answer
+            .await
+            .unwrap_or(Err("the camera's task has ended".into()))
+    }
+
     /// A burst for an incident: the first photo as early as the camera allows. Each becomes an
     /// `Event::PhotoTaken` or `Event::PhotoFailed`.
     pub fn take(&self, incident: IncidentId, count: u32) {
@@ -207,6 +225,9 @@ const FRAME_PATIENCE: Duration = Duration::from_secs(1);
 const FRAME_RETRY: Duration = Duration::from_secs(5);
 /// Bytes of pre-roll frames in memory.
 const RING_BYTES: usize = 4 * 1024 * 1024;
+/// A camera that was looked through for a face stays open so long: opening one takes time, and its
+/// first pictures are dark.
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
 /// The least time that a picture is waited for.
 const LEAST_PATIENCE: Duration = Duration::from_millis(200);
 const TOO_MUCH: &str = "too many photos are waiting to be taken";
@@ -219,6 +240,10 @@ enum Request {
     },
     Test {
         reply: oneshot::Sender<Result<PhotoId, String>>,
+        asked: BootTime,
+    },
+    Look {
+        reply: oneshot::Sender<Result<Frame, String>>,
         asked: BootTime,
     },
     Ask(oneshot::Sender<()>),
@@ -234,6 +259,17 @@ struct Shot {
 enum Purpose {
     Incident(IncidentId),
     Test(oneshot::Sender<Result<PhotoId, String>>),
+    Look(oneshot::Sender<Result<Frame, String>>),
+}
+
+impl Purpose {
+    /// Evidence before faces.
+    fn can_wait(&self) -> bool {
+        match self {
+            Purpose::Look(_) => true,
+            Purpose::Incident(_) | Purpose::Test(_) => false,
+        }
+    }
 }
 
 struct Photographer {
@@ -248,6 +284,8 @@ struct Photographer {
     ring: VecDeque<Frame>,
     /// When the next pre-roll frame is due.
     next_frame: BootTime,
+    /// Until when the camera stays open for another look.
+    looked_until: Option<BootTime>,
     trouble: OwnTrouble,
 }
 
@@ -270,6 +308,10 @@ impl Photographer {
                     due: asked,
                     purpose: Purpose::Test(reply),
                 }),
+                Ok(Request::Look { reply, asked }) => self.shots.push(Shot {
+                    due: asked,
+                    purpose: Purpose::Look(reply),
+                }),
                 Ok(Request::Ask(question)) => drop(question.send(())),
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -288,7 +330,7 @@ impl Photographer {
     fn next_due(&self) -> Option<BootTime> {
         let frame = self.keeps_pre_roll().then_some(self.next_frame);
         let shots = self.shots.iter().map(|shot| shot.due);
-        shots.chain(frame).min()
+        shots.chain(frame).chain(self.looked_until).min()
     }
 
     fn burst(&mut self, incident: IncidentId, count: u32, asked: BootTime) {
@@ -312,8 +354,9 @@ impl Photographer {
     /// One photo, or one pre-roll frame; photos go first.
     fn take_what_is_due(&mut self) {
         let now = self.now();
-        let first = (0..self.shots.len()).min_by_key(|&n| self.shots[n].due);
-        if let Some(n) = first.filter(|&n| self.shots[n].due <= now) {
+        let due = (0..self.shots.len()).filter(|&n| self.shots[n].due <= now);
+        let first = due.min_by_key(|&n| (self.shots[n].purpose.can_wait(), self.shots[n].due));
+        if let Some(n) = first {
             let shot = self.shots.remove(n);
             // What waited behind a stalled camera still has a moment of its own.
             let left = now.until(shot.due + self.timing.patience);
@@ -328,7 +371,9 @@ impl Photographer {
                 Err(_) => self.next_frame = self.now() + FRAME_RETRY,
             }
         }
-        if self.shots.is_empty() && !self.keeps_pre_roll() {
+        self.looked_until = self.looked_until.filter(|until| now < *until);
+        let unused = self.shots.is_empty() && self.looked_until.is_none();
+        if unused && !self.keeps_pre_roll() {
             self.device = None;
         }
     }
@@ -364,6 +409,14 @@ impl Photographer {
     }
 
     fn taken(&mut self, frame: Frame, purpose: Purpose) {
+        let purpose = match purpose {
+            Purpose::Look(reply) => {
+                self.looked_until = Some(self.now() + LOOK_AGAIN);
+                drop(reply.send(Ok(frame)));
+                return;
+            }
+            Purpose::Incident(_) | Purpose::Test(_) => purpose,
+        };
         let id = self.next;
         self.next = PhotoId(id.0 + 1);
         self.shelf.put(Photo {
@@ -378,6 +431,7 @@ impl Photographer {
             }),
             // Who asked may have gone.
             Purpose::Test(reply) => drop(reply.send(Ok(id))),
+            Purpose::Look(_) => unreachable!("it was answered above"),
         }
         self.writer.write(id, frame.jpeg);
     }
@@ -388,6 +442,7 @@ impl Photographer {
         match purpose {
             Purpose::Incident(incident) => self.inbox.send(failed(incident, why)),
             Purpose::Test(reply) => drop(reply.send(Err(why))),
+            Purpose::Look(reply) => drop(reply.send(Err(why))),
         }
     }
 }

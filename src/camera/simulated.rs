@@ -23,26 +23,52 @@ pub enum CameraFault {
     Stalled,
 }
 
-/// Breaks and mends the simulated camera while it runs. Clones are the same switch.
+/// Breaks and mends the simulated camera while it runs, and puts faces before it. Clones are the
+/// same switch.
 #[derive(Debug, Clone, Default)]
-pub struct FaultSwitch(Arc<(Mutex<Option<CameraFault>>, Condvar)>);
+pub struct FaultSwitch(Arc<(Mutex<Before>, Condvar)>);
+
+/// What the simulated camera has before it.
+#[derive(Debug, Default)]
+struct Before {
+    fault: Option<CameraFault>,
+    /// JPEGs, shown one after another, again and again; the house if there are none.
+    faces: Arc<[Vec<u8>]>,
+    /// How many were shown.
+    shown: usize,
+}
 
 impl FaultSwitch {
     /// From now on it has this fault; `None` mends it, also for a frame that is waited for.
     pub fn set(&self, fault: Option<CameraFault>) {
         let (current, changed) = &*self.0;
-        *current.lock().unwrap_or_else(PoisonError::into_inner) = fault;
+        current.lock().unwrap_or_else(PoisonError::into_inner).fault = fault;
         changed.notify_all();
+    }
+
+    /// From now on these pictures, JPEGs, are before it, a frame each; none: the house.
+    pub fn show(&self, faces: Vec<Vec<u8>>) {
+        let mut current = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (current.faces, current.shown) = (faces.into(), 0);
+    }
+
+    fn next_face(&self) -> Option<Vec<u8>> {
+        let mut current = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = current.shown.checked_rem(current.faces.len())?;
+        current.shown += 1;
+        current.faces.get(next).cloned()
     }
 
     /// Waits while it is stalled, at most so long; returns what is wrong then.
     fn wait(&self, timeout: Duration) -> Option<CameraFault> {
         let (current, changed) = &*self.0;
-        let fault = current.lock().unwrap_or_else(PoisonError::into_inner);
-        *changed
-            .wait_timeout_while(fault, timeout, |fault| *fault == Some(CameraFault::Stalled))
+        let before = current.lock().unwrap_or_else(PoisonError::into_inner);
+        let stalled = |before: &mut Before| before.fault == Some(CameraFault::Stalled);
+        changed
+            .wait_timeout_while(before, timeout, stalled)
             .unwrap_or_else(PoisonError::into_inner)
             .0
+            .fault
     }
 }
 
@@ -80,8 +106,8 @@ impl Device for Simulated {
             Some(CameraFault::Stalled) => return Err(CameraError::TimedOut { after: timeout }),
         }
         let taken = Stamp::now(&*self.clock);
-        let scene = Scene::at(&taken, self);
-        let jpeg = jpeg::encode(scene);
+        let face = self.fault.next_face();
+        let jpeg = face.unwrap_or_else(|| jpeg::encode(Scene::at(&taken, self)));
         Ok(Frame {
             jpeg: jpeg.into(),
             taken,

@@ -43,6 +43,17 @@ impl Service {
         Ok(Service { socket, runtime })
     }
 
+    /// Somebody answers at the socket, or will not speak with us.
+    pub(super) fn is_running(&self) -> bool {
+        match std::os::unix::net::UnixStream::connect(&self.socket) {
+            Ok(_) => true,
+            Err(error) => !matches!(
+                error.kind(),
+                ErrorKind::NotFound | ErrorKind::ConnectionRefused
+            ),
+        }
+    }
+
     /// Runs what asks the service.
     pub(super) fn block_on<T>(&self, asking: impl Future<Output = T>) -> T {
         self.runtime.block_on(asking)
@@ -51,6 +62,15 @@ impl Service {
     /// `GET` of `/api/v1/…`.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         whole(self.ask(Method::GET, path, None).await?).await
+    }
+
+    /// `GET` of `/api/v1/…`, as it comes.
+    pub(super) async fn get_bytes(&self, path: &str) -> Result<Vec<u8>> {
+        let response = self.ask(Method::GET, path, None).await?;
+        let bytes = to_bytes(response.into_body(), LONGEST_ANSWER)
+            .await
+            .map_err(broken)?;
+        Ok(bytes.to_vec())
     }
 
     /// `POST` to `/api/v1/…`.

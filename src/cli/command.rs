@@ -2,11 +2,13 @@
 
 use std::io::Write;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use super::Places;
 use super::client::Service;
 use super::exit::Result;
+use super::face::{self, TestFaceArgs};
 use super::status::one_line;
 use crate::web::StatusBody;
 
@@ -36,11 +38,11 @@ enum Mode {
 /// `asfaleia test`
 #[derive(Args)]
 pub(super) struct TestArgs {
-    /// What to try, for real
+    #[command(subcommand)]
     what: What,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Subcommand)]
 enum What {
     /// A mail to every contact
     Email,
@@ -52,6 +54,8 @@ enum What {
     Buzzer,
     /// The exhaust relay, for a moment
     Relay,
+    /// Whose face is in a picture; it grants nothing
+    Face(TestFaceArgs),
 }
 
 pub(super) fn arm(service: &Service, args: ArmArgs) -> Result {
@@ -79,14 +83,16 @@ pub(super) fn silence(service: &Service) -> Result {
     ask(service, "silence", json!({}))
 }
 
-pub(super) fn test(service: &Service, args: TestArgs) -> Result {
+pub(super) fn test(places: &Places, args: TestArgs) -> Result {
     let (what, look) = match args.what {
+        What::Face(args) => return face::test(places, &args),
         What::Email => ("email", "every contact with an address gets one"),
         What::Call => ("call", "every contact with a number is called"),
         What::Photo => ("photo", "it is in the history in a moment"),
         What::Buzzer => ("buzzer", "listen"),
         What::Relay => ("relay", "watch the fan"),
     };
+    let service = Service::find(places.socket.as_deref())?;
     service.block_on(service.post("test", &json!({ "what": what })))?;
     writeln!(
         std::io::stdout(),

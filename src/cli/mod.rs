@@ -9,6 +9,7 @@ mod doctor;
 mod drill;
 mod events;
 pub mod exit;
+mod face;
 #[cfg(target_os = "linux")]
 mod init;
 mod people;
@@ -105,12 +106,17 @@ enum Command {
     People(people::PeopleArgs),
     /// Show what happened
     Events(events::EventsArgs),
-    /// Try one output for real
+    /// Try one output for real, or say whose face is in a picture
     Test(command::TestArgs),
     /// Send a marked test along every way to people, and see what arrives
     Drill(drill::DrillArgs),
     /// Every trigger beeps and is listed here, nothing else happens, until Ctrl-C
     WalkTest(walk_test::WalkTestArgs),
+    /// The models of face recognition
+    Models(face::ModelsArgs),
+    /// Looks at pictures for the service
+    #[command(hide = true)]
+    Recognise(face::RecogniseArgs),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
     /// Print the man page
@@ -166,11 +172,13 @@ fn run(cli: Cli) -> exit::Result {
         Command::Pause => command::pause(&service()?),
         Command::Ack => command::acknowledge(&service()?),
         Command::Silence => command::silence(&service()?),
-        Command::Enroll(args) => people::enroll(&service()?, args),
+        Command::Enroll(args) => people::enroll(&places, args),
         Command::Forget(args) => people::forget(&service()?, &args),
         Command::People(args) => people::people(&service()?, &args),
         Command::Events(args) => events::run(&service()?, args),
-        Command::Test(args) => command::test(&service()?, args),
+        Command::Test(args) => command::test(&places, args),
+        Command::Models(args) => face::models(&places, args),
+        Command::Recognise(args) => face::recognise(&args),
         Command::Drill(args) => drill::run(&service()?, args),
         Command::WalkTest(args) => walk_test::run(&service()?, args),
         Command::Completions(args) => completions::completions(args, Cli::command()),

@@ -6,8 +6,10 @@ use clap::{Args, Subcommand};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use serde_json::{Value, json};
 
+use super::Places;
 use super::client::Service;
 use super::exit::{Exit, Failed, Result};
+use super::face::{self, EnrollFaceArgs};
 
 /// `asfaleia enroll`
 #[derive(Args)]
@@ -22,6 +24,8 @@ enum What {
     Pin(PinArgs),
     /// A finger, laid on the reader twice
     Finger(FingerArgs),
+    /// A face, from the camera or from pictures; takes the place of the one they had
+    Face(EnrollFaceArgs),
 }
 
 #[derive(Args)]
@@ -66,10 +70,11 @@ pub(super) struct PeopleArgs {
     json: bool,
 }
 
-pub(super) fn enroll(service: &Service, args: EnrollArgs) -> Result {
+pub(super) fn enroll(places: &Places, args: EnrollArgs) -> Result {
     match args.what {
-        What::Pin(args) => pin(service, &args),
-        What::Finger(args) => finger(service, &args),
+        What::Pin(args) => pin(&Service::find(places.socket.as_deref())?, &args),
+        What::Finger(args) => finger(&Service::find(places.socket.as_deref())?, &args),
+        What::Face(args) => face::enroll(places, &args),
     }
 }
 
@@ -187,10 +192,11 @@ fn unseen(prompt: &str) -> Result<String> {
     let seen = tcgetattr(stdin()).map_err(failed)?;
     let mut hidden = seen.clone();
     hidden.local_modes -= LocalModes::ECHO;
+    // Hidden first: what is typed at the sight of the prompt is neither shown nor lost.
+    tcsetattr(stdin(), OptionalActions::Now, &hidden).map_err(failed)?;
     write!(std::io::stderr(), "{prompt}")?;
-    tcsetattr(stdin(), OptionalActions::Flush, &hidden).map_err(failed)?;
     let line = line();
-    let shown = tcsetattr(stdin(), OptionalActions::Flush, &seen);
+    let shown = tcsetattr(stdin(), OptionalActions::Now, &seen);
     writeln!(std::io::stderr())?;
     shown.map_err(failed)?;
     line
@@ -204,7 +210,7 @@ fn line() -> Result<String> {
 }
 
 /// A name as a part of an address.
-fn in_a_path(name: &str) -> String {
+pub(super) fn in_a_path(name: &str) -> String {
     let mut path = String::new();
     for byte in name.bytes() {
         match byte {

@@ -39,13 +39,7 @@ impl Config {
                 max_run: exhaust.max_run,
             }),
             phone: self.phone_policy(),
-            access: (self.access.as_ref()).map_or_else(AccessPolicy::default, |access| {
-                AccessPolicy {
-                    require: access.require.clone(),
-                    within: access.within,
-                    grant: access.grant,
-                }
-            }),
+            access: self.access_policy(),
             burst: self.camera.as_ref().map_or(0, |camera| camera.burst),
             photo_wait: PHOTO_WAIT,
             follow_up: self
@@ -53,6 +47,22 @@ impl Config {
                 .as_ref()
                 .map_or(FOLLOW_UP, |email| email.follow_up),
             trouble_mail_every: TROUBLE_MAIL_EVERY,
+        }
+    }
+
+    fn access_policy(&self) -> AccessPolicy {
+        let proxied = self.web.as_ref().is_some_and(|web| web.behind_proxy);
+        match &self.access {
+            None => AccessPolicy {
+                proxied,
+                ..AccessPolicy::default()
+            },
+            Some(access) => AccessPolicy {
+                require: access.require.clone(),
+                within: access.within,
+                grant: access.grant,
+                proxied,
+            },
         }
     }
 

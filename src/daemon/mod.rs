@@ -279,6 +279,7 @@ pub async fn run(
 
     // Sensors.
     let simulated = SharedSensors::new(&config, simulated_board.as_ref(), inbox.clone());
+    let frame = sources::frames(&camera_slot);
     let wiring = Wiring {
         inbox: inbox.clone(),
         pulses: pulses.clone(),
@@ -294,6 +295,7 @@ pub async fn run(
         kept_at_broker: Mutex::default(),
         access: access.clone(),
         asks,
+        camera: camera_slot.clone(),
     };
     let sources = Sources::start(&config, &wiring, &mut supervisor);
     start_troubles(&inbox, &config, kind, failing, chosen.rejected.as_ref());
@@ -333,6 +335,7 @@ pub async fn run(
         sim: devices.sim.map(|make| make(simulated)),
         kind,
         reload: reloader.as_web(),
+        frame,
         access,
         fingers,
         tokens: Arc::new(NoTokens),

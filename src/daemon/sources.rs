@@ -7,11 +7,13 @@ use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::hands::CameraSlot;
+use crate::access::face::{self, Start};
 use crate::access::finger::{Asks, FingerReader, ReaderPort};
 use crate::access::{self, Access};
 use crate::alarm::{Actor, Origin, PhotoId, Status, TroubleCode};
 use crate::camera::PhotoShelf;
-use crate::config::{CameraDevice, Config, FingerInput, GpioBackend, Source};
+use crate::config::{CameraDevice, Config, FaceInput, FingerInput, GpioBackend, Source};
 use crate::gpio::{Board, SimulatedBoard, Watch};
 use crate::inbox::Inbox;
 use crate::mqtt::{Broker, Kept, Verify};
@@ -39,9 +41,23 @@ pub(super) struct Wiring {
     pub(super) kept_at_broker: Mutex<Kept>,
     pub(super) access: Access,
     pub(super) asks: Asks,
+    pub(super) camera: CameraSlot,
 }
 
 impl Wiring {
+    /// What looks for faces, given how its child is started.
+    fn faces(&self) -> impl Fn(Start) -> face::Watch + Send + 'static {
+        let (frame, access) = (frames(&self.camera), self.access.clone());
+        let (status, inbox) = (self.status.clone(), self.inbox.clone());
+        move |start| face::Watch {
+            start,
+            frame: frame.clone(),
+            access: access.clone(),
+            status: status.clone(),
+            inbox: inbox.clone(),
+        }
+    }
+
     /// Checks the codes that come over MQTT.
     fn verify(&self) -> Verify {
         let access = self.access.clone();
@@ -151,6 +167,14 @@ impl Sources {
             inbox,
         );
 
+        if let Some((start, wiring)) = faces(config).zip(Some(wiring.faces())) {
+            let stop = stop.clone();
+            supervisor.spawn("faces", move || {
+                let watch = wiring(start.clone());
+                until(stop.clone(), watch.run())
+            });
+        }
+
         let simulated = simulated(config, wiring.simulated_board.as_ref(), inbox.clone());
         simulated.announce();
         *(wiring.simulated.0.write()).unwrap_or_else(PoisonError::into_inner) = simulated;
@@ -233,6 +257,36 @@ impl Sources {
             &mut kept,
         )?)
     }
+}
+
+/// How the child that recognises faces is started, if the camera shall recognise any.
+fn faces(config: &Config) -> Option<Start> {
+    let access = config.access.as_ref()?;
+    match access.face {
+        Some(FaceInput::Camera) => {
+            let models = face::place(Some(&access.models));
+            Some(Start::itself(models, config.store.path.join(face::KEPT)))
+        }
+        Some(FaceInput::Gpio(_)) | None => None,
+    }
+}
+
+/// Frames of the camera in use, for whoever looks for faces.
+pub(super) fn frames(camera: &CameraSlot) -> face::TakeFrame {
+    let camera = camera.clone();
+    Arc::new(move || {
+        let camera = camera
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        async move {
+            match camera {
+                Some(camera) => camera.look().await,
+                None => Err("there is no camera, or it could not be started".to_owned()),
+            }
+        }
+        .boxed()
+    })
 }
 
 /// What `sim/` drives: simulated sensors, and the authenticators on wires as `face` and `finger`.

@@ -121,6 +121,11 @@ pub struct Faults {
 }
 
 impl Faults {
+    /// Puts these JPEGs before the camera, one after another; none: the house.
+    pub(super) fn show_faces(&self, frames: Vec<Vec<u8>>) {
+        self.camera.show(frames);
+    }
+
     /// Changes what the JSON object names, such as `{"smtp": "down", "phone": null}`: a missing
     /// field is left alone, `null` mends. Answers with all faults; an error says what is allowed
     /// and changes nothing.

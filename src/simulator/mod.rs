@@ -4,6 +4,7 @@
 
 mod cable;
 mod call;
+mod faces;
 mod faults;
 mod fingerprint;
 mod listening;

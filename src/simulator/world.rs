@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use tracing::{info, warn};
 
+use super::faces;
 use super::{
     Answers, Faults, Finger, MailServer, Model, PhoneFault, Scenario, SimulatedNode,
     SimulatedReader, Stage, TelephoneService,
@@ -226,6 +227,13 @@ impl Sim for SimulatedHouse {
     fn calls(&self) -> Value {
         self.world.telephone.calls()
     }
+
+    fn show_faces(&self, from: Option<&Path>) -> Result<usize, String> {
+        let frames = from.map_or(Ok(Vec::new()), faces::frames)?;
+        let count = frames.len();
+        self.world.faults.show_faces(frames);
+        Ok(count)
+    }
 }
 
 impl SimulatedHouse {
@@ -298,5 +306,9 @@ impl Sim for SimulatedDevices {
 
     fn calls(&self) -> Value {
         Value::Array(Vec::new())
+    }
+
+    fn show_faces(&self, _: Option<&Path>) -> Result<usize, String> {
+        Err("the camera is real".to_owned())
     }
 }

@@ -1,6 +1,7 @@
 //! What the API is built over. The daemon fills it; tests fill it with fakes.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::{Snapshot, Tokens};
 use crate::access::Access;
+use crate::access::face::TakeFrame;
 use crate::access::finger::Fingers;
 use crate::config::Config;
 use crate::inbox::Inbox;
@@ -42,6 +44,8 @@ pub struct House {
     pub access: Access,
     /// Enrols and forgets fingers.
     pub fingers: Fingers,
+    /// A frame of the camera, for whoever looks for faces.
+    pub frame: TakeFrame,
     /// Who may come in over TCP.
     pub tokens: Arc<dyn Tokens>,
     /// The program's version.
@@ -115,4 +119,7 @@ pub trait Sim: Send + Sync {
     fn attachment(&self, mail: usize, number: usize) -> Option<(String, Vec<u8>)>;
     /// Calls that were placed, oldest first: an array.
     fn calls(&self) -> Value;
+    /// Puts these pictures of a folder, or this one, before the camera, one after another; `None`:
+    /// nobody. How many there are, or why there are none.
+    fn show_faces(&self, from: Option<&Path>) -> Result<usize, String>;
 }

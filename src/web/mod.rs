@@ -6,6 +6,7 @@
 
 mod answer;
 mod api;
+mod faces;
 mod fields;
 mod fingers;
 mod guard;
@@ -68,6 +69,9 @@ fn router(app: App) -> Router {
         .route("/people/{name}/pin", post(people::pin))
         .route("/people/{name}/finger", post(fingers::enrol))
         .route("/fingers/unknown", delete(fingers::forget_unknown))
+        .route("/people/{name}/face", post(faces::enrol))
+        .route("/faces/closest", post(faces::whose))
+        .route("/faces/frame", get(faces::frame))
         .route("/duress", get(people::duress))
         .route("/events", get(history::events))
         .route("/stream", get(stream::stream))
@@ -83,7 +87,8 @@ fn router(app: App) -> Router {
             "/sim/mails/{mail}/attachments/{number}",
             get(sim::attachment),
         )
-        .route("/sim/calls", get(sim::calls));
+        .route("/sim/calls", get(sim::calls))
+        .route("/sim/face", put(sim::faces));
     Router::new()
         .nest("/api/v1", api)
         .route("/", get(page::page))

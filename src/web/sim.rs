@@ -1,6 +1,7 @@
 //! Simulated devices: what a script, a test or a page does to them, and what arrived from the
 //! alarm. Under `run` only sensors and outputs, for owners.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -136,6 +137,27 @@ pub(super) async fn calls(
     Extension(by): Extension<Actor>,
 ) -> Result<Json<Value>, Problem> {
     Ok(Json(simulator(&app, &by)?.calls()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Faces {
+    #[serde(default)]
+    pictures: Option<PathBuf>,
+}
+
+/// Somebody stands before the camera, or nobody any more.
+pub(super) async fn faces(
+    State(app): State<App>,
+    Extension(by): Extension<Actor>,
+    Fields(Faces { pictures }): Fields<Faces>,
+) -> Result<Json<Value>, Problem> {
+    let sim = simulator(&app, &by)?;
+    let shown = tokio::task::spawn_blocking(move || sim.show_faces(pictures.as_deref()));
+    let shown = shown
+        .await
+        .unwrap_or_else(|_| Err("reading the pictures failed".to_owned()));
+    Ok(Json(json!({ "frames": shown.map_err(Problem::bad)? })))
 }
 
 /// Simulated sensors and outputs.

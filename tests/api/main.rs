@@ -8,6 +8,7 @@ mod commands;
 mod guards;
 mod history;
 mod house;
+mod people;
 mod sim;
 mod status;
 mod stream;

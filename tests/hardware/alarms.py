@@ -1,6 +1,7 @@
 """Points 1 to 5: the installed service, its wires, its webcam, its serial line."""
 
 import datetime
+import json
 import re
 import statistics
 
@@ -31,7 +32,9 @@ def installed(house):
         sync  # what nobody flushed is lost in a power cut""")
     house.plug()
     house.run("check")
-    machine.sh("systemctl restart asfaleia", 60)
+    machine.sh("systemctl stop asfaleia.path asfaleia.service", 60)
+    free = examined(house)
+    machine.sh("systemctl start asfaleia.path; systemctl restart asfaleia", 60)
     facts = properties(machine, "ActiveState", "SubState", "MainPID",
                        "ExecMainStartTimestampMonotonic", "ActiveEnterTimestampMonotonic")
     if (facts["ActiveState"], facts["SubState"]) != ("active", "running"):
@@ -45,7 +48,21 @@ def installed(house):
     exposure = float(re.search(r"exposure level for .*: ([\d.]+)", rating).group(1))
     if exposure > 1.5:
         raise Failed(f"systemd-analyze security rates it {exposure}, more than 1.5")
-    return f"user {user}, active (running), ready after {ready:.0f} ms, exposure {exposure}"
+    held = examined(house)
+    return (f"user {user}, active (running), ready after {ready:.0f} ms, exposure {exposure}; "
+            f"the doctor looked at {free} things before and at {held} while it ran")
+
+
+def examined(house):
+    """The doctor finds nothing to mend, and has found the devices."""
+    findings = json.loads(house.run("doctor --json", may_fail=True))
+    wrong = [it for it in findings if it["verdict"] == "error"]
+    if wrong:
+        raise Failed(f"the doctor: {wrong}")
+    parts = {it["part"] for it in findings}
+    if not {"gpio", "serial", "camera", "mail", "phone"} <= parts:
+        raise Failed(f"the doctor looked at {sorted(parts)} alone")
+    return len(findings)
 
 
 def properties(machine, *names):

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // A test ends where something is not as it was made.
 
+mod access;
 mod broker;
 mod finger;
 mod house;

@@ -131,7 +131,7 @@ impl Drop for Mosquitto {
 pub(crate) struct Peer {
     runtime: Runtime,
     client: AsyncClient,
-    heard: Receiver<(String, Vec<u8>, bool)>,
+    pub(crate) heard: Receiver<(String, Vec<u8>, bool)>,
 }
 
 impl Peer {

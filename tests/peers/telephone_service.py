@@ -1,4 +1,5 @@
-"""As much of Twilio's API over HTTPS as placing and following calls takes. A line of JSON for each
+"""As much of Twilio's API over HTTPS as placing and following calls takes, and looking whether they
+could be placed. A line of JSON for each
 request that places one. Every call is answered, and over when it is asked for the second time.
 
 Usage: telephone_service.py PORT CERTIFICATE KEY ACCOUNT TOKEN
@@ -52,6 +53,12 @@ class Exchange(http.server.BaseHTTPRequestHandler):
         if self.refused():
             return
         path = self.path.split("?")[0]
+        if path == f"/2010-04-01/Accounts/{account}.json":
+            return self.answer(200, {"sid": account, "status": "active", "type": "Full"})
+        if path == f"/2010-04-01/Accounts/{account}/IncomingPhoneNumbers.json":
+            asked = urllib.parse.parse_qs(self.path.partition("?")[2])
+            number = {"phone_number": asked["PhoneNumber"][0], "capabilities": {"voice": True}}
+            return self.answer(200, {"incoming_phone_numbers": [number]})
         sid = path.rsplit("/", 1)[1].removesuffix(".json")
         if sid not in calls:
             return self.answer(200, {"sid": account, "calls": []})

@@ -1,11 +1,12 @@
 //! Who is let in: the built program with PINs and with the original's wires.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::api::until;
+use crate::api::{DEADLINE, until};
 use crate::home::{Home, Service};
 use crate::process::outcome;
 
@@ -179,7 +180,60 @@ fn a_pin_typed_under_duress_disarms_and_nobody_but_the_contact_for_it_hears() {
 }
 
 #[test]
-fn the_terminal_does_not_show_a_pin_and_without_one_the_pin_comes_by_stdin() {
+fn a_pin_is_typed_twice_at_the_terminal_which_does_not_show_it() {
+    let home = home("require = [[\"pin\"]]");
+    let _service = home.start();
+    for (typed, code) in [(["2580", "2580"], 0), (["1470", "1471"], 65)] {
+        let (ours, theirs) = terminal();
+        let mut command = home.cli_command(&["enroll", "pin", "Anna"]);
+        command.stdin(theirs.try_clone().unwrap());
+        command.stdout(theirs.try_clone().unwrap()).stderr(theirs);
+        let mut child = command.spawn().unwrap();
+        drop(command);
+        let mut ours = std::fs::File::from(ours);
+        let mut shown = String::new();
+        for (prompt, line) in ["PIN: ", "again: "].iter().zip(typed) {
+            while !shown.ends_with(prompt) {
+                shown.push(next_sign(&mut ours));
+            }
+            writeln!(ours, "{line}").unwrap();
+        }
+        // Ends in an error when the other side is closed.
+        let mut rest = Vec::new();
+        let _ = ours.read_to_end(&mut rest);
+        shown += &String::from_utf8(rest).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{shown}");
+        assert!(!shown.contains(typed[0]), "{shown}");
+    }
+    assert_eq!(home.cli(&["people"]).1, "Anna: PIN\n");
+}
+
+/// What the program writes next to its terminal.
+fn next_sign(ours: &mut std::fs::File) -> char {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let deadline = Timespec::try_from(DEADLINE).unwrap();
+    let ready = poll(&mut [PollFd::new(ours, PollFlags::IN)], Some(&deadline));
+    assert_eq!(ready, Ok(1), "the terminal stays silent");
+    let mut byte = [0];
+    ours.read_exact(&mut byte).unwrap();
+    char::from(byte[0])
+}
+
+/// A terminal: our end, and the program's.
+fn terminal() -> (OwnedFd, OwnedFd) {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let name = ptsname(&ours, Vec::new()).unwrap();
+    let mode = rustix::fs::Mode::empty();
+    let flags = rustix::fs::OFlags::RDWR | rustix::fs::OFlags::NOCTTY;
+    let theirs = rustix::fs::open(name, flags, mode).unwrap();
+    (ours, theirs)
+}
+
+#[test]
+fn without_a_terminal_the_pin_comes_by_stdin_and_only_when_told_so() {
     let home = home("require = [[\"pin\"]]");
     let _service = home.start();
     let mut command = home.cli_command(&["enroll", "pin", "Anna"]);

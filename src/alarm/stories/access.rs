@@ -9,6 +9,7 @@ fn door(grant: Grant) -> Policy {
         require: vec![vec![Factor::Face, Factor::Finger], vec![Factor::Pin]],
         within: secs(30),
         grant,
+        proxied: false,
     };
     policy
 }
@@ -236,6 +237,19 @@ fn an_origin_that_many_share_is_slowed_and_never_locked() {
 }
 
 #[test]
+fn a_dashboard_behind_a_proxy_is_one_that_many_share() {
+    let mut policy = door(Grant::Disarm);
+    policy.access.proxied = true;
+    let mut house = House::armed_with(policy, Mode::Away);
+    for _ in 0..20 {
+        house.types(Command::Disarm, Origin::Dashboard, Who::Stranger);
+        house.wait(secs(10));
+    }
+    house.types(Command::Disarm, Origin::Dashboard, anna());
+    assert_eq!(house.state(), "disarmed");
+}
+
+#[test]
 fn whoever_tries_on_and_on_does_not_fill_the_card() {
     let mut house = House::armed_with(door(Grant::Disarm), Mode::Away);
     for _ in 0..5 {
@@ -297,6 +311,43 @@ fn a_face_is_awaited_when_the_entry_delay_runs_or_a_finger_was_felt() {
     house.reads("front door", true);
     assert_eq!(house.state(), "pending");
     assert!(awaited(&house));
+}
+
+#[test]
+fn a_code_that_comes_too_soon_keeps_nobody_from_arming() {
+    let mut house = House::new(door(Grant::Disarm));
+    let arm = || Command::Arm {
+        mode: Mode::Away,
+        force: false,
+    };
+    house.types(Command::Disarm, Origin::Mqtt, Who::Stranger);
+    house.actions.clear();
+    assert_eq!(
+        house.types(arm(), Origin::Mqtt, Who::Stranger),
+        Answer::Done
+    );
+    assert_eq!(house.state(), "arming");
+    assert!(!house.did(&Action::Chirp(Pattern::ArmFailed)));
+}
+
+#[test]
+fn a_finger_laid_again_and_again_under_duress_calls_once() {
+    let mut policy = door(Grant::Disarm);
+    let phone = policy.phone.as_mut().unwrap();
+    phone.duress = phone.rungs.clone();
+    let mut house = House::armed_with(policy, Mode::Away);
+    for _ in 0..3 {
+        house.event(Event::Shown {
+            factor: Factor::Finger,
+            who: anna(),
+            origin: Origin::Reader,
+            duress: true,
+        });
+        house.wait(secs(20));
+    }
+    assert_eq!(house.calls(), 1);
+    let silent = |mail: &&&Notice| mail.is_silent();
+    assert_eq!(house.mails().iter().filter(silent).count(), 3);
 }
 
 #[test]
