@@ -4,6 +4,8 @@
 //! `ASFALEIA_MODELS`: a directory with both models. `ASFALEIA_FACES`: a directory with one of each
 //! person, with ten pictures or more of them.
 
+#![allow(clippy::unwrap_used)]
+
 mod accuracy;
 mod golden;
 mod pictures;

@@ -113,15 +113,13 @@ impl Picture {
             let from = &self.rgb[y as usize * self.width * 3..][..self.width * 3];
             let to = &mut rows[(y - first) as usize * width * 3..][..width * 3];
             for (pixel, taps) in to.chunks_exact_mut(3).zip(across) {
-                let mut x = taps.first;
-                for weight in &taps.weights {
+                for (x, weight) in (taps.first..).zip(&taps.weights) {
                     if x >= 0 && x < self.width as isize {
                         let at = x as usize * 3;
                         pixel[0] += f32::from(from[at]) * weight;
                         pixel[1] += f32::from(from[at + 1]) * weight;
                         pixel[2] += f32::from(from[at + 2]) * weight;
                     }
-                    x += 1;
                 }
             }
         }

@@ -13,6 +13,7 @@
 
 use super::detect::{Landmarks, Point};
 use super::embed::similarity;
+use super::homography::{Homography, solved};
 use super::picture::{Picture, blurred};
 
 /// A face's side here, in pixels.
@@ -219,67 +220,6 @@ fn correlation(one: &[f32], other: &[f32]) -> f32 {
     both / (ones * others).sqrt().max(f32::EPSILON)
 }
 
-/// Carries a plane onto a plane; the ninth number is 1.
-#[derive(Debug, Clone, Copy)]
-struct Homography([f64; 8]);
-
-impl Homography {
-    const IDENTITY: Homography = Homography([1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0]);
-
-    fn at(&self, [x, y]: Point) -> Point {
-        let (x, y) = (f64::from(x), f64::from(y));
-        let [a, b, c, d, e, f, g, h] = self.0;
-        let w = g * x + h * y + 1.0;
-        [
-            ((a * x + b * y + c) / w) as f32,
-            ((d * x + e * y + f) / w) as f32,
-        ]
-    }
-
-    /// Carries four corners, clockwise from the upper left, onto the square from (0, 0) to (1, 1).
-    fn of_square(corners: [Point; 4]) -> Option<Homography> {
-        const SQUARE: [[f64; 2]; 4] = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]];
-        let mut rows = [[0.0; 9]; 8];
-        for (n, (corner, [u, v])) in corners.iter().zip(SQUARE).enumerate() {
-            let [x, y] = corner.map(f64::from);
-            rows[n * 2] = [x, y, 1.0, 0.0, 0.0, 0.0, -u * x, -u * y, u];
-            rows[n * 2 + 1] = [0.0, 0.0, 0.0, x, y, 1.0, -v * x, -v * y, v];
-        }
-        solved(rows).map(Homography)
-    }
-
-    fn rows(&self) -> [[f64; 3]; 3] {
-        let [a, b, c, d, e, f, g, h] = self.0;
-        [[a, b, c], [d, e, f], [g, h, 1.0]]
-    }
-
-    fn from_rows(rows: [[f64; 3]; 3]) -> Option<Homography> {
-        let last = rows[2][2];
-        let [[a, b, c], [d, e, f], [g, h, _]] = rows.map(|row| row.map(|it| it / last));
-        let all = [a, b, c, d, e, f, g, h];
-        all.iter()
-            .all(|it| it.is_finite())
-            .then_some(Homography(all))
-    }
-
-    fn inverse(&self) -> Option<Homography> {
-        let [[a, b, c], [d, e, f], [g, h, i]] = self.rows();
-        Homography::from_rows([
-            [e * i - f * h, c * h - b * i, b * f - c * e],
-            [f * g - d * i, a * i - c * g, c * d - a * f],
-            [d * h - e * g, b * g - a * h, a * e - b * d],
-        ])
-    }
-
-    fn after(&self, first: &Homography) -> Homography {
-        let (one, other) = (self.rows(), first.rows());
-        let product = [0, 1, 2].map(|row| {
-            [0, 1, 2].map(|column| (0..3).map(|n| one[row][n] * other[n][column]).sum::<f64>())
-        });
-        Homography::from_rows(product).unwrap_or(Homography::IDENTITY)
-    }
-}
-
 /// The homography from `here` to `there` that makes them most alike on these pixels of `here`, and
 /// how alike: -1 to 1. `None`: none was found.
 fn aligned(
@@ -318,10 +258,12 @@ fn aligned(
             return None;
         }
         let count = samples.len() as f64;
-        let mean = |of: &dyn Fn(&(f32, f32, Point, Point)) -> f32| {
-            samples.iter().map(|it| f64::from(of(it))).sum::<f64>() / count
-        };
-        let (here_mean, there_mean) = (mean(&|it| it.0), mean(&|it| it.1));
+        let sums = samples
+            .iter()
+            .fold((0.0, 0.0), |(here, there), (a, b, ..)| {
+                (here + f64::from(*a), there + f64::from(*b))
+            });
+        let (here_mean, there_mean) = (sums.0 / count, sums.1 / count);
         let mut hessian = [[0.0; 8]; 8];
         let (mut onto_here, mut onto_there) = ([0.0; 8], [0.0; 8]);
         let (mut both, mut heres, mut theres) = (0.0, 0.0, 0.0);
@@ -387,33 +329,9 @@ fn aligned(
             rest[n] = gain * onto_here[n] - onto_there[n];
         }
         let step = with(rest)?;
-        for n in 0..8 {
-            over.0[n] += step[n];
+        for (number, step) in over.0.iter_mut().zip(step) {
+            *number += step;
         }
     }
     Some((over, alike as f32))
-}
-
-/// Solves eight equations (Gauss, with pivots); the ninth column is the right side.
-fn solved(mut rows: [[f64; 9]; 8]) -> Option<[f64; 8]> {
-    for n in 0..8 {
-        let pivot = (n..8).max_by(|a, b| rows[*a][n].abs().total_cmp(&rows[*b][n].abs()))?;
-        rows.swap(n, pivot);
-        if rows[n][n].abs() < 1e-12 {
-            return None;
-        }
-        for row in 0..8 {
-            if row != n {
-                let share = rows[row][n] / rows[n][n];
-                for column in n..9 {
-                    rows[row][column] -= share * rows[n][column];
-                }
-            }
-        }
-    }
-    let mut solution = [0.0; 8];
-    for n in 0..8 {
-        solution[n] = rows[n][8] / rows[n][n];
-    }
-    Some(solution)
 }
