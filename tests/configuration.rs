@@ -334,13 +334,13 @@ fn the_originals_sketches_are_understood_unchanged() {
 #[test]
 fn what_is_not_built_yet_is_warned_of_where_it_stands() {
     let text = "[[sensor]]\nname = \"hall\"\nkind = \"motion\"\nsimulated = true\n\
-                [camera]\n[access]\nrequire = [[\"face\", \"pin\"]]\nface = \"camera\"\n";
+                [web]\nlisten = \"0.0.0.0:8080\"\nbehind-proxy = true\n";
     let loaded = config::parse(text, "house.toml", Depth::Shape).unwrap();
     let sentences = config::not_built_yet(&loaded.config);
     assert_eq!(sentences.len(), 1, "{sentences:?}");
     let mut warnings = loaded.warnings.iter();
     let warning = warnings.find(|it| it.message == sentences[0]).unwrap();
-    assert!(warning.source.contains("face ="), "{warning}");
+    assert!(warning.source.contains("listen ="), "{warning}");
     let classic = named("classic.toml");
     assert!(config::not_built_yet(&classic.config).is_empty());
 }
