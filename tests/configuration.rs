@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use asfaleia::alarm::{Grant, Mode, PowerOn, SensorKind};
-use asfaleia::config::{self, Depth, GpioBackend, Source};
+use asfaleia::config::{self, Depth, FingerInput, GpioBackend, Source};
 use serde_json::Value;
 
 fn shipped() -> Vec<PathBuf> {
@@ -334,13 +334,13 @@ fn the_originals_sketches_are_understood_unchanged() {
 #[test]
 fn what_is_not_built_yet_is_warned_of_where_it_stands() {
     let text = "[[sensor]]\nname = \"hall\"\nkind = \"motion\"\nsimulated = true\n\
-                [access]\nrequire = [[\"finger\"]]\nfinger = { port = \"/dev/serial0\" }\n";
+                [web]\nlisten = \"0.0.0.0:8080\"\nbehind-proxy = true\n";
     let loaded = config::parse(text, "house.toml", Depth::Shape).unwrap();
     let sentences = config::not_built_yet(&loaded.config);
     assert_eq!(sentences.len(), 1, "{sentences:?}");
     let mut warnings = loaded.warnings.iter();
     let warning = warnings.find(|it| it.message == sentences[0]).unwrap();
-    assert!(warning.source.contains("finger ="), "{warning}");
+    assert!(warning.source.contains("listen ="), "{warning}");
     let classic = named("classic.toml");
     assert!(config::not_built_yet(&classic.config).is_empty());
 }
@@ -382,6 +382,36 @@ fn a_secret_file_is_read_once_and_refused_when_others_can_read_it() {
     fs::remove_file(&secret).unwrap();
     assert!(config::load(&file, Depth::Full).is_err());
     assert!(config::load(&file, Depth::Shape).is_ok());
+}
+
+#[test]
+fn a_finger_readers_password_is_a_number_and_is_never_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let secret = directory.path().join("finger-password");
+    let file = directory.path().join("asfaleia.toml");
+    let text = format!(
+        "[access]\nrequire = [[\"finger\"]]\nfinger = {{ port = \"/dev/serial0\", password-file = \"{}\" }}\n",
+        secret.display()
+    );
+    fs::write(&file, text).unwrap();
+    let password = |written: &str| {
+        fs::write(&secret, written).unwrap();
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+        let loaded = config::load(&file, Depth::Full)?;
+        match loaded.config.access.unwrap().finger.unwrap() {
+            FingerInput::Serial { password, .. } => Ok::<_, config::Rejected>(password),
+            FingerInput::Gpio(_) => unreachable!("it has a port"),
+        }
+    };
+    assert_eq!(password("305419896\n").unwrap().0, 305_419_896);
+    let hexadecimal = password("0x12345678").unwrap();
+    assert_eq!(hexadecimal.0, 305_419_896);
+    assert!(!format!("{hexadecimal:?}").contains("305419896"));
+    let refused = password("s3cret").unwrap_err().to_string();
+    assert!(
+        refused.contains("4294967295") && !refused.contains("s3cret"),
+        "{refused}"
+    );
 }
 
 #[test]

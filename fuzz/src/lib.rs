@@ -16,7 +16,7 @@ mod store;
 pub use files::{config, scenario, setting};
 pub use net::{smtp, twilio};
 pub use saved::{message, state};
-pub use sensed::{line, mqtt_command, mqtt_payload};
+pub use sensed::{finger, line, mqtt_command, mqtt_payload};
 pub use store::store;
 
 /// What is done with bytes. Panics where something does not hold.
@@ -25,6 +25,7 @@ pub type Body = fn(&[u8]);
 /// Every target: its name is that of its corpus.
 pub const TARGETS: &[(&str, Body)] = &[
     ("config", config),
+    ("finger", finger),
     ("line", line),
     ("message", message),
     ("mqtt_command", mqtt_command),

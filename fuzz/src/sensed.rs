@@ -1,5 +1,6 @@
 //! What sensors, and whoever may publish, send.
 
+use asfaleia::access::finger::packet::{BadPacket, Packet, PacketBuffer};
 use asfaleia::clock::SystemClock;
 use asfaleia::config::{MqttTopic, Sensor, Source};
 use asfaleia::inbox::Inbox;
@@ -29,6 +30,31 @@ pub fn line(data: &[u8]) {
             read_again(read);
         }
     }
+}
+
+/// A fingerprint module's line. First byte: how the rest is cut into chunks.
+pub fn finger(data: &[u8]) {
+    let Some((cut, bytes)) = data.split_first() else {
+        return;
+    };
+    let cut = usize::from(*cut).max(1);
+    let chunks: Vec<_> = bytes.chunks(cut).collect();
+    let whole = packets(&[bytes]);
+    assert_eq!(whole, packets(&chunks), "where it is cut changes nothing");
+    for packet in whole.into_iter().flatten() {
+        assert!(packet.content.len() <= Packet::LONGEST);
+        let written = packet.bytes();
+        assert!(bytes.windows(written.len()).any(|part| part == written));
+    }
+}
+
+fn packets(chunks: &[&[u8]]) -> Vec<Result<Packet, BadPacket>> {
+    let mut buffer = PacketBuffer::default();
+    let mut packets = Vec::new();
+    for chunk in chunks {
+        buffer.push(chunk, |packet| packets.push(packet));
+    }
+    packets
 }
 
 /// What was read is in range, and reads the same when it is written.

@@ -145,6 +145,7 @@ fn live(dir: &Path) -> Found {
         let _ = (event.to_json(), StoredEvent::what(event));
     }
     let _ = history.latest(10);
+    let _ = history.duress(10);
     for incident in history.incidents(None, 10).unwrap_or_default() {
         let _ = incident.wall_of(BootTime::from_secs(5));
         let _ = history.incident(incident.incident.id);

@@ -3,6 +3,7 @@
 //! Readers put `Event::Shown` into the inbox; whether that lets anybody in is decided in `alarm`.
 
 pub mod face;
+pub mod finger;
 pub mod people;
 pub mod pin;
 pub mod wires;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::face::{Embedding, SAME, too_close};
 use crate::clock::WallTime;
-use crate::store::{Credential, KnownBy, PeopleChange, TEMPLATE};
+use crate::store::{Credential, KnownBy, PeopleChange, TEMPLATE, known_after};
 
 /// Everybody who is known. Readers take it anew from its `watch` for each try: it is replaced, never
 /// changed.
@@ -37,15 +37,7 @@ impl People {
 
     /// Those who are known after these changes.
     pub fn changed(&self, changes: &[PeopleChange]) -> People {
-        let mut credentials = self.credentials.clone();
-        for change in changes {
-            match change {
-                PeopleChange::Enrolled(credential) => credentials.push(credential.clone()),
-                PeopleChange::Removed(id) => credentials.retain(|it| it.id != *id),
-                PeopleChange::Forgotten(name) => credentials.retain(|it| it.person != *name),
-            }
-        }
-        People::new(credentials)
+        People::new(known_after(&self.credentials, changes))
     }
 
     /// What a person is not known by any more when they get this: everybody has one PIN, one

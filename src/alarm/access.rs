@@ -1,28 +1,15 @@
-//! Who is let in, by what: sets of factors of one and the same person, tries that are slowed and
-//! locked, and duress, which looks like any other grant.
-
-use std::time::Duration;
+//! Who is let in, by what: sets of factors of one and the same person.
 
 use serde::{Deserialize, Serialize};
 
-use super::action::{About, Action, Notice, Pattern, Record};
-use super::event::{Actor, Command, Origin, Right, Trouble, TroubleCode};
-use super::policy::{AccessPolicy, Grant, Mode};
+use super::action::{Action, Pattern, Record};
+use super::event::{Actor, Command, Origin, Right};
+use super::policy::{Grant, Mode};
 use super::state::Panel;
 use super::status::Answer;
 use super::step::Alarm;
 use super::time::BootTime;
-
-/// So many wrong tries in a row lock the way they came by.
-const TRIES: u32 = 5;
-/// A lock lasts so long; each further wrong try locks again.
-const LOCKED: Duration = Duration::from_secs(90);
-/// The wait after the first wrong try; doubled with each further one.
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-/// A way that many share is never locked, but no try follows another sooner than this.
-const LONGEST_SHARED_WAIT: Duration = Duration::from_secs(10);
-/// Wrong tries are forgotten after a right one, or when there was none for so long.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(3_600);
+use super::tries::Way;
 
 /// What proves who somebody is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -69,58 +56,6 @@ pub(super) struct Half {
     at: BootTime,
 }
 
-/// One way in: what is tried by one never counts against another.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Way {
-    /// Where the tries come from.
-    pub origin: Origin,
-    /// What is tried.
-    pub factor: Factor,
-    /// Whose token or session, where there is one.
-    pub holder: Option<String>,
-}
-
-impl Way {
-    /// Many use it, and it cannot be told who.
-    fn is_shared(&self, access: &AccessPolicy) -> bool {
-        match self.origin {
-            Origin::Mqtt => true,
-            Origin::Dashboard => access.proxied,
-            Origin::Socket | Origin::Token | Origin::Reader | Origin::Schedule => false,
-        }
-    }
-
-    fn words(&self) -> String {
-        let place = match self.origin {
-            Origin::Socket => "the command line",
-            Origin::Dashboard => "the dashboard",
-            Origin::Token => "a program",
-            Origin::Mqtt => "MQTT",
-            Origin::Reader => "the reader at the door",
-            Origin::Schedule => "the schedule",
-        };
-        let holder = (self.holder.as_ref()).map_or(String::new(), |name| format!(" ({name})"));
-        format!("{} by {place}{holder}", self.factor.word())
-    }
-}
-
-/// The wrong tries of one way in. Survives restarts: who locked it out does not get in by a power cut.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Tries {
-    /// Which way.
-    pub way: Way,
-    /// Many use it: it is slowed, never locked.
-    pub shared: bool,
-    /// How many in a row.
-    pub wrong: u32,
-    /// No other try counts before this.
-    pub not_before: BootTime,
-    /// They are forgotten then.
-    pub forget_at: BootTime,
-    /// A try that came too soon was written down; the next ones are not.
-    pub told: bool,
-}
-
 /// What somebody shows, and what they want by it.
 pub(super) struct Try {
     pub(super) factor: Factor,
@@ -150,12 +85,17 @@ impl Alarm {
             holder: by.name.clone(),
         };
         if let Some(wait) = self.too_soon(&way, now) {
-            return self.refuse_for_now(&way, wait, by, asks.as_ref(), out);
+            return self.refuse_for_now(&way, wait, (by, asks), now, out);
         }
         let person = match who {
             Who::Stranger => {
                 self.wrong(&way, now, out);
-                return self.refuse_stranger(factor, by, asks, now, out);
+                let why = format!("a {} that is nobody's", factor.word());
+                if by.origin == Origin::Reader {
+                    out.push(Action::Chirp(Pattern::ArmFailed));
+                }
+                let refusal = Answer::Forbidden(why.clone());
+                return self.turn_away(factor, (by, asks), Some(&why), refusal, now, out);
             }
             Who::Person(name) => Some(name),
             Who::Anybody => None,
@@ -220,13 +160,6 @@ impl Alarm {
             .collect();
         for way in old {
             self.forget_tries(&way, at, out);
-        }
-    }
-
-    /// After a start: troubles begin anew, wrong tries do not.
-    pub(super) fn raise_tries_again(&mut self, now: BootTime, out: &mut Vec<Action>) {
-        for tries in self.durable.tries.clone() {
-            self.tell_tries(&tries, now, out);
         }
     }
 
@@ -331,179 +264,5 @@ impl Alarm {
             },
             (Grant::Toggle | Grant::Disarm, _) => Command::Disarm,
         }
-    }
-
-    // ---- wrong tries -----------------------------------------------------------------------
-
-    fn too_soon(&self, way: &Way, now: BootTime) -> Option<Duration> {
-        let tries = self.durable.tries.iter().find(|tries| tries.way == *way)?;
-        (now < tries.not_before).then(|| now.until(tries.not_before))
-    }
-
-    fn refuse_for_now(
-        &mut self,
-        way: &Way,
-        wait: Duration,
-        by: Actor,
-        asks: Option<&Command>,
-        out: &mut Vec<Action>,
-    ) -> Answer {
-        let seconds = wait.as_millis().div_ceil(1_000);
-        let why = format!("too many wrong tries: again in {seconds} s");
-        let tries = self.durable.tries.iter_mut();
-        let told = tries
-            .filter(|tries| tries.way == *way)
-            .all(|tries| std::mem::replace(&mut tries.told, true));
-        // Whoever tries on and on does not fill the card.
-        if !told {
-            let by = Actor {
-                with: vec![way.factor],
-                ..by
-            };
-            let word = asks.map_or(ACCESS, Command::word);
-            self.record_refusal(word, by, vec![why.clone()], out);
-        }
-        Answer::TooSoon(why)
-    }
-
-    fn wrong(&mut self, way: &Way, now: BootTime, out: &mut Vec<Action>) {
-        let known = self.durable.tries.iter().find(|it| it.way == *way);
-        let wrong = known.map_or(0, |known| known.wrong).saturating_add(1);
-        self.durable.tries.retain(|tries| tries.way != *way);
-        let doubled = FIRST_WAIT * 2_u32.pow((wrong - 1).min(TRIES));
-        let shared = way.is_shared(&self.policy.access);
-        let wait = match shared {
-            true => doubled.min(LONGEST_SHARED_WAIT),
-            false if wrong < TRIES => doubled,
-            false => LOCKED,
-        };
-        let tries = Tries {
-            way: way.clone(),
-            shared,
-            wrong,
-            not_before: now + wait,
-            forget_at: now + FORGOTTEN_AFTER,
-            told: false,
-        };
-        self.tell_tries(&tries, now, out);
-        self.durable.tries.push(tries);
-    }
-
-    fn refuse_stranger(
-        &mut self,
-        factor: Factor,
-        by: Actor,
-        asks: Option<Command>,
-        now: BootTime,
-        out: &mut Vec<Action>,
-    ) -> Answer {
-        let why = format!("a {} that is nobody's", factor.word());
-        let tried = Actor {
-            with: vec![factor],
-            ..by.clone()
-        };
-        let word = asks.as_ref().map_or(ACCESS, Command::word);
-        self.record_refusal(word, tried, vec![why.clone()], out);
-        if by.origin == Origin::Reader {
-            out.push(Action::Chirp(Pattern::ArmFailed));
-        }
-        match asks {
-            // A slip of the finger keeps nobody from arming.
-            Some(command) if command.needs() < Right::Owner && command.needs() <= by.right => {
-                self.command(command, by, now, out)
-            }
-            Some(_) | None => Answer::Forbidden(why),
-        }
-    }
-
-    fn tell_tries(&mut self, tries: &Tries, now: BootTime, out: &mut Vec<Action>) {
-        if tries.wrong < TRIES {
-            return;
-        }
-        let way = tries.way.words();
-        let then = match tries.shared {
-            true => "each further one has to wait".to_owned(),
-            false => format!("this way in is locked for {} s", LOCKED.as_secs()),
-        };
-        let trouble = Trouble {
-            code: TroubleCode::AccessTries,
-            text: format!("{TRIES} wrong tries or more in a row, {way}; {then}"),
-            subject: way,
-        };
-        self.raise(trouble, now, out);
-    }
-
-    fn forget_tries(&mut self, way: &Way, now: BootTime, out: &mut Vec<Action>) {
-        let before = self.durable.tries.len();
-        self.durable.tries.retain(|tries| tries.way != *way);
-        if self.durable.tries.len() < before {
-            self.clear(TroubleCode::AccessTries, &way.words(), now, out);
-        }
-    }
-
-    // ---- duress ----------------------------------------------------------------------------
-
-    /// Tells those who are to hear of it, and nobody else. Nothing of it is in the state: whoever
-    /// looks on sees what an ordinary finger or PIN does.
-    fn alert_silently(
-        &self,
-        person: &str,
-        factor: Factor,
-        origin: Origin,
-        now: BootTime,
-        out: &mut Vec<Action>,
-    ) {
-        let by = Actor {
-            name: Some(person.to_owned()),
-            origin,
-            right: Right::Owner,
-            with: vec![factor],
-        };
-        let notice = Notice::plain(About::Duress { by: by.clone() }, now);
-        out.push(Action::RecordDuress { by });
-        out.push(Action::Send(notice.clone()));
-        if let Some(phone) = &self.policy.phone
-            && !phone.duress.is_empty()
-        {
-            out.push(Action::Call {
-                incident: None,
-                notice,
-                rungs: phone.duress.clone(),
-                rounds: phone.rounds,
-                // Nobody is asked to acknowledge: that could be seen.
-                ack_time: Duration::ZERO,
-            });
-        }
-    }
-}
-
-/// What is asked for at the door.
-const ACCESS: &str = "access";
-
-impl Action {
-    /// Of a silent alarm: whoever shows, counts or publishes anything leaves it out.
-    pub fn is_silent(&self) -> bool {
-        match self {
-            Action::RecordDuress { .. } => true,
-            Action::Send(notice) | Action::Call { notice, .. } => notice.is_silent(),
-            Action::Buzzer(_)
-            | Action::Chirp(_)
-            | Action::Exhaust(_)
-            | Action::TakePhotos { .. }
-            | Action::Save(_)
-            | Action::Record { .. }
-            | Action::Attach { .. }
-            | Action::StopCalls { .. }
-            | Action::SaveRecording(_)
-            | Action::TryCamera
-            | Action::Prove { .. } => false,
-        }
-    }
-}
-
-impl Notice {
-    /// It tells of duress.
-    pub fn is_silent(&self) -> bool {
-        matches!(self.about, About::Duress { .. })
     }
 }

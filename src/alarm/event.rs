@@ -331,6 +331,12 @@ pub enum TroubleCode {
     NodeGone,
     /// GPIO lines cannot be watched.
     GpioGone,
+    /// The finger reader does not answer.
+    FingerReader,
+    /// The finger reader has templates that nobody enrolled here.
+    FingerUnknown,
+    /// The finger reader has lost templates that were enrolled here.
+    FingerMissing,
     /// The camera gives no pictures.
     Camera,
     /// Faces cannot be recognised.
@@ -393,6 +399,9 @@ impl TroubleCode {
             Self::LinkNoisy => "link-noisy",
             Self::NodeGone => "node-gone",
             Self::GpioGone => "gpio-gone",
+            Self::FingerReader => "finger-reader",
+            Self::FingerUnknown => "finger-unknown",
+            Self::FingerMissing => "finger-missing",
             Self::Camera => "camera",
             Self::Face => "face",
             Self::Mail => "mail",

@@ -9,6 +9,7 @@ mod action;
 mod arming;
 mod commands;
 mod drill;
+mod duress;
 mod event;
 #[cfg(test)]
 mod fixtures;
@@ -30,9 +31,10 @@ mod step;
 mod stories;
 mod supervision;
 mod time;
+mod tries;
 mod troubles;
 
-pub use access::{Factor, Tries, Way, Who};
+pub use access::{Factor, Who};
 pub use action::{About, Action, Effect, Notice, Pattern, Record};
 pub use drill::Proof;
 pub use event::{
@@ -50,3 +52,4 @@ pub use state::{Durable, Fan, Gas, Inhibition, Marks, Open, Panel, Recording, Se
 pub use status::{Answer, GasStatus, SensorState, SensorStatus, Status};
 pub use step::Alarm;
 pub use time::BootTime;
+pub use tries::{Tries, Way};

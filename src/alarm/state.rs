@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::access::{Half, Tries};
+use super::access::Half;
 use super::action::Pattern;
 use super::event::Away;
 use super::incident::{Incident, IncidentId, PhotoId};
 use super::policy::{Held, Mode, SensorKind, SensorName};
 use super::sensing::Sensing;
 use super::time::BootTime;
+use super::tries::Tries;
 use super::troubles::Troubles;
 
 /// What must survive: committed whenever it changes, restored exactly. Everything in it that is a
@@ -302,6 +303,8 @@ pub(super) struct Volatile {
     pub(super) troubles: Troubles,
     /// Factors that were shown and wait for the others of their set.
     pub(super) halves: Vec<Half>,
+    /// No second silent ladder before this.
+    pub(super) no_silent_call_before: Option<BootTime>,
     /// What the buzzer was last told.
     pub(super) buzzer: Option<Pattern>,
     /// What the fan was last told; `None` before the first word.

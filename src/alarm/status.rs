@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::access::Tries;
 use super::action::Pattern;
 use super::event::Trouble;
 use super::incident::Incident;
@@ -10,6 +9,7 @@ use super::policy::{Mode, SensorKind, SensorName, SensorPolicy};
 use super::sensing::Sensing;
 use super::step::Alarm;
 use super::time::BootTime;
+use super::tries::Tries;
 
 /// The panel at one moment. Times are on the boot clock; who shows it to people converts them.
 #[derive(Debug, Clone, PartialEq)]

@@ -89,11 +89,12 @@ impl Service {
             Some(id) => format!("stream?after={id}"),
             None => "stream".to_owned(),
         };
-        let response = self.ask(Method::GET, &path, None).await?;
-        Ok(Stream {
-            body: response.into_body().into_data_stream(),
-            bytes: Vec::new(),
-        })
+        Ok(Stream::of(self.ask(Method::GET, &path, None).await?))
+    }
+
+    /// `POST` to `/api/v1/…`, which is answered step by step.
+    pub(super) async fn follow(&self, path: &str, body: &Value) -> Result<Stream> {
+        Ok(Stream::of(self.ask(Method::POST, path, Some(body)).await?))
     }
 
     async fn ask(
@@ -162,37 +163,52 @@ pub(super) struct Stream {
 }
 
 impl Stream {
+    fn of(response: Response<Body>) -> Self {
+        Stream {
+            body: response.into_body().into_data_stream(),
+            bytes: Vec::new(),
+        }
+    }
+
     /// The next history event; statuses and comments are left out. `None`: the service stopped.
     pub(super) async fn next(&mut self) -> Result<Option<Value>> {
+        while let Some(block) = self.block().await {
+            if block.lines().any(|line| line.starts_with("id:")) {
+                return data(&block);
+            }
+        }
+        Ok(None)
+    }
+
+    /// What is said next, whatever it is; comments are left out. `None`: the service stopped.
+    pub(super) async fn next_said(&mut self) -> Result<Option<Value>> {
+        while let Some(block) = self.block().await {
+            if let Some(said) = data(&block)? {
+                return Ok(Some(said));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn block(&mut self) -> Option<String> {
         loop {
             if let Some(end) = find(&self.bytes, b"\n\n") {
                 let block: Vec<u8> = self.bytes.drain(..end + 2).collect();
-                if let Some(event) = history_event(&block)? {
-                    return Ok(Some(event));
-                }
-                continue;
+                return Some(String::from_utf8_lossy(&block).into_owned());
             }
             match self.body.next().await {
                 Some(Ok(chunk)) => self.bytes.extend_from_slice(&chunk),
                 // Cut off or ended in order: either way the service is gone.
-                Some(Err(_)) | None => return Ok(None),
+                Some(Err(_)) | None => return None,
             }
         }
     }
 }
 
-fn history_event(block: &[u8]) -> Result<Option<Value>> {
-    let text = String::from_utf8_lossy(block);
-    let mut is_history = false;
-    let mut data = None;
-    for line in text.lines() {
-        is_history |= line.starts_with("id:");
-        data = data.or(line.strip_prefix("data:"));
-    }
-    match data {
-        Some(data) if is_history => serde_json::from_str(data).map(Some).map_err(not_understood),
-        Some(_) | None => Ok(None),
-    }
+fn data(block: &str) -> Result<Option<Value>> {
+    let data = block.lines().find_map(|line| line.strip_prefix("data:"));
+    let read = data.map(serde_json::from_str).transpose();
+    read.map_err(not_understood)
 }
 
 fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {

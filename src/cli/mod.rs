@@ -98,7 +98,7 @@ enum Command {
     Ack,
     /// Silence the buzzer
     Silence,
-    /// Make somebody known: a PIN
+    /// Make somebody known: a PIN, a finger
     Enroll(people::EnrollArgs),
     /// Forget somebody, with all that they are known by
     Forget(people::ForgetArgs),

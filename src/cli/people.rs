@@ -22,8 +22,20 @@ pub(super) struct EnrollArgs {
 enum What {
     /// A PIN, asked for twice; takes the place of the one they had
     Pin(PinArgs),
+    /// A finger, laid on the reader twice
+    Finger(FingerArgs),
     /// A face, from the camera or from pictures; takes the place of the one they had
     Face(EnrollFaceArgs),
+}
+
+#[derive(Args)]
+struct FingerArgs {
+    /// Whose it is
+    name: String,
+    /// A finger for when they are forced: it does what the others do, and tells contacts with
+    /// `duress = true`, and nobody else
+    #[arg(long)]
+    duress: bool,
 }
 
 #[derive(Args)]
@@ -43,7 +55,11 @@ struct PinArgs {
 #[derive(Args)]
 pub(super) struct ForgetArgs {
     /// Who
-    name: String,
+    #[arg(required_unless_present = "unknown_fingers")]
+    name: Option<String>,
+    /// What the finger reader holds and nobody enrolled here (the trouble `finger-unknown`)
+    #[arg(long, conflicts_with = "name")]
+    unknown_fingers: bool,
 }
 
 /// `asfaleia people`
@@ -57,8 +73,37 @@ pub(super) struct PeopleArgs {
 pub(super) fn enroll(places: &Places, args: EnrollArgs) -> Result {
     match args.what {
         What::Pin(args) => pin(&Service::find(places.socket.as_deref())?, &args),
+        What::Finger(args) => finger(&Service::find(places.socket.as_deref())?, &args),
         What::Face(args) => face::enroll(places, &args),
     }
+}
+
+fn finger(service: &Service, args: &FingerArgs) -> Result {
+    let path = format!("people/{}/finger", in_a_path(&args.name));
+    let body = json!({ "duress": args.duress });
+    let mut out = std::io::stdout();
+    service.block_on(async {
+        let mut steps = service.follow(&path, &body).await?;
+        while let Some(step) = steps.next_said().await? {
+            if let Some(why) = step["error"].as_str() {
+                return Err(Failed::new(Exit::TempFail, why));
+            }
+            let says = match step["finger"].as_str() {
+                Some("lay") => "lay the finger on the reader",
+                Some("lift") => "lift it",
+                Some("lay-again") => "lay the same finger once more",
+                Some("unreadable") => "it cannot be read: clean it, and lay it flat",
+                Some("different") => "that was another finger, or another part of it: once more",
+                Some(_) | None if step["done"] == true => {
+                    writeln!(out, "the finger of {} is in force", args.name)?;
+                    return Ok(());
+                }
+                Some(_) | None => continue,
+            };
+            writeln!(out, "{says}")?;
+        }
+        Err(Failed::new(Exit::Unavailable, "the service has stopped"))
+    })
 }
 
 fn pin(service: &Service, args: &PinArgs) -> Result {
@@ -74,9 +119,22 @@ fn pin(service: &Service, args: &PinArgs) -> Result {
 }
 
 pub(super) fn forget(service: &Service, args: &ForgetArgs) -> Result {
-    let path = format!("people/{}", in_a_path(&args.name));
-    service.block_on(service.delete(&path))?;
-    writeln!(std::io::stdout(), "{} is forgotten", args.name)?;
+    let mut out = std::io::stdout();
+    let Some(name) = &args.name else {
+        let answer = service.block_on(service.delete("fingers/unknown"))?;
+        writeln!(out, "forgotten by the reader: {}", answer["deleted"])?;
+        return Ok(());
+    };
+    let path = format!("people/{}", in_a_path(name));
+    let answer = service.block_on(service.delete(&path))?;
+    writeln!(out, "{name} is forgotten")?;
+    if let Some(why) = answer["left_in_reader"].as_str() {
+        writeln!(
+            out,
+            "the reader still holds their finger, which lets nobody in any more ({why}): later, \
+             asfaleia forget --unknown-fingers"
+        )?;
+    }
     Ok(())
 }
 
@@ -134,10 +192,11 @@ fn unseen(prompt: &str) -> Result<String> {
     let seen = tcgetattr(stdin()).map_err(failed)?;
     let mut hidden = seen.clone();
     hidden.local_modes -= LocalModes::ECHO;
+    // Hidden first: what is typed at the sight of the prompt is neither shown nor lost.
+    tcsetattr(stdin(), OptionalActions::Now, &hidden).map_err(failed)?;
     write!(std::io::stderr(), "{prompt}")?;
-    tcsetattr(stdin(), OptionalActions::Flush, &hidden).map_err(failed)?;
     let line = line();
-    let shown = tcsetattr(stdin(), OptionalActions::Flush, &seen);
+    let shown = tcsetattr(stdin(), OptionalActions::Now, &seen);
     writeln!(std::io::stderr())?;
     shown.map_err(failed)?;
     line

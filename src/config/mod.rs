@@ -452,9 +452,21 @@ pub enum FingerInput {
         port: PathBuf,
         /// Usually 57600.
         baud: u32,
+        /// What the module asks for.
+        password: ModulePassword,
     },
     /// An authenticator of its own on a wire.
     Gpio(InputLine),
+}
+
+/// A fingerprint module's password; 0 unless somebody set one. It does not print.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct ModulePassword(pub u32);
+
+impl std::fmt::Debug for ModulePassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ModulePassword(…)")
+    }
 }
 
 /// `[mqtt]`

@@ -14,11 +14,6 @@ pub fn not_built_yet(config: &Config) -> Vec<String> {
 /// The same, with the keys that ask for them.
 pub(super) fn parts(config: &Config) -> Vec<(&'static [&'static str], String)> {
     let mut parts: Vec<(&'static [&'static str], String)> = Vec::new();
-    let access = config.access.as_ref();
-    if access.is_some_and(|access| matches!(access.finger, Some(FingerInput::Serial { .. }))) {
-        let sentence = "fingerprint readers on a serial line are not built yet";
-        parts.push((&["access", "finger"], sentence.to_owned()));
-    }
     if let Some(web) = &config.web
         && (web.tls.is_some() || !web.listen.ip().is_loopback())
     {

@@ -157,6 +157,9 @@ pub(super) struct RawFinger {
     pub(super) port: Maybe<String>,
     /// A multiple of 9600 up to 115200. Default: 57600.
     pub(super) baud: Maybe<u32>,
+    /// A file with the module's password: a number up to 4294967295, or 0x and hexadecimal digits.
+    /// Default: 0, as modules are sold.
+    pub(super) password_file: Maybe<String>,
     /// An authenticator of its own on a wire, as the original's GPIO 21.
     pub(super) gpio: Maybe<GpioLine>,
     /// Default: high.

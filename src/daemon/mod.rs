@@ -39,6 +39,7 @@ pub use shown::{Composer, Shown};
 pub use sources::{BrokerSlot, SharedSensors};
 
 use crate::access::Access;
+use crate::access::finger::Fingers;
 use crate::actuators::Outputs;
 use crate::alarm::{Alarm, Durable, Event, TroubleCode};
 use crate::camera::{Camera, FaultSwitch, PhotoShelf};
@@ -231,6 +232,7 @@ pub async fn run(
         status_now.clone(),
         clock.clone(),
     );
+    let (fingers, asks) = Fingers::new();
     let (last_photo, last_photo_now) = watch::channel(None);
     let changes = hands::ChangeSlot::default();
     let errors = Errors::default();
@@ -292,6 +294,7 @@ pub async fn run(
         broker,
         kept_at_broker: Mutex::default(),
         access: access.clone(),
+        asks,
         camera: camera_slot.clone(),
     };
     let sources = Sources::start(&config, &wiring, &mut supervisor);
@@ -334,6 +337,7 @@ pub async fn run(
         reload: reloader.as_web(),
         frame,
         access,
+        fingers,
         tokens: Arc::new(NoTokens),
         version: env!("CARGO_PKG_VERSION"),
     };

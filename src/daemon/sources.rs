@@ -9,10 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::hands::CameraSlot;
 use crate::access::face::{self, Start};
+use crate::access::finger::{Asks, FingerReader, ReaderPort};
 use crate::access::{self, Access};
 use crate::alarm::{Actor, Origin, PhotoId, Status, TroubleCode};
 use crate::camera::PhotoShelf;
-use crate::config::{CameraDevice, Config, FaceInput, GpioBackend, Source};
+use crate::config::{CameraDevice, Config, FaceInput, FingerInput, GpioBackend, Source};
 use crate::gpio::{Board, SimulatedBoard, Watch};
 use crate::inbox::Inbox;
 use crate::mqtt::{Broker, Kept, Verify};
@@ -39,6 +40,7 @@ pub(super) struct Wiring {
     pub(super) broker: BrokerSlot,
     pub(super) kept_at_broker: Mutex<Kept>,
     pub(super) access: Access,
+    pub(super) asks: Asks,
     pub(super) camera: CameraSlot,
 }
 
@@ -63,6 +65,32 @@ impl Wiring {
             let access = access.clone();
             async move { access.whose(code, &Actor::owner(Origin::Mqtt)).await }.boxed()
         })
+    }
+}
+
+impl Wiring {
+    /// The fingerprint module on a port, if there is one.
+    fn finger_reader(&self, config: &Config) -> Option<Arc<FingerReader>> {
+        let access = config.access.as_ref()?;
+        let (port, baud, password) = match access.finger.as_ref()? {
+            FingerInput::Serial {
+                port,
+                baud,
+                password,
+            } => (port.clone(), *baud, *password),
+            FingerInput::Gpio(_) => return None,
+        };
+        Some(Arc::new(FingerReader::new(
+            ReaderPort {
+                port,
+                baud,
+                password,
+            },
+            self.ports.clone(),
+            self.access.follow(),
+            self.asks.clone(),
+            self.inbox.clone(),
+        )))
     }
 }
 
@@ -166,6 +194,18 @@ impl Sources {
                 );
                 until(stop.clone(), driver.watch())
             });
+        }
+
+        match wiring.finger_reader(config) {
+            Some(reader) => {
+                let stop = stop.clone();
+                supervisor.spawn("finger reader", move || {
+                    let reader = reader.clone();
+                    until(stop.clone(), async move { reader.watch().await })
+                });
+            }
+            // Of one that is no longer configured nothing is wrong.
+            None => FingerReader::clear_troubles(inbox),
         }
 
         let (connected, goodbye) = mpsc::channel(1);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::line::{self, LineBuffer};
+use super::nodemcu::Node;
 use super::port::Ports;
 use crate::config::NodePort;
 
@@ -29,7 +30,9 @@ pub struct Heard {
 pub async fn listen(path: &Path, within: Duration) -> Result<Heard, String> {
     let deadline = Instant::now() + within;
     let port = NodePort::Path(path.to_owned());
-    let opened = Ports::default().open(&port, HashSet::new()).await;
+    let opened = Ports::default()
+        .open(&port, Node::BAUD, HashSet::new())
+        .await;
     let port = opened.map_err(|error| error.to_string())?;
     let mut heard = Heard::default();
     let mut lines = 0;

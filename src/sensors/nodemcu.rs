@@ -56,6 +56,8 @@ enum Lost {
 }
 
 impl Node {
+    /// Baud of its line.
+    pub(super) const BAUD: u32 = 115_200;
     /// From the first failed try to the next; doubles up to [`Self::LONGEST_WAIT`].
     const FIRST_WAIT: Duration = Duration::from_millis(50);
     const LONGEST_WAIT: Duration = Duration::from_secs(2);
@@ -120,7 +122,11 @@ impl Node {
     /// Opens one port and reads it for as long as it goes. Says why it ended.
     async fn follow_one_port(&mut self, heard: &mut bool) -> Lost {
         self.foreign.retain(PortId::is_there);
-        let port = match self.ports.open(&self.port, self.avoided()).await {
+        let port = match self
+            .ports
+            .open(&self.port, Self::BAUD, self.avoided())
+            .await
+        {
             Ok(port) => port,
             Err(error) => {
                 self.mute.clear();

@@ -13,9 +13,6 @@ use serial2_tokio::SerialPort;
 
 use crate::config::NodePort;
 
-/// Baud of the node's line; 8 bits, no parity, 1 stop bit.
-const BAUD: u32 = 115_200;
-
 /// Where serial ports are looked for.
 #[derive(Debug, Clone)]
 pub struct Ports {
@@ -25,22 +22,22 @@ pub struct Ports {
 
 /// Which device a port is: the same name may be another device after an unplug.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct PortId {
+pub(crate) struct PortId {
     path: PathBuf,
     inode: u64,
     created: (i64, i64),
 }
 
 /// A port that is ours alone, as long as it is held.
-pub(super) struct OpenPort {
+pub(crate) struct OpenPort {
     id: PortId,
     port: SerialPort,
-    _lock: OwnedFd,
+    lock: OwnedFd,
 }
 
 /// Why there is no port.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum OpenError {
+pub(crate) enum OpenError {
     #[error("no USB serial port with these ids is plugged in, or all are somebody else's")]
     NoneLeft,
     #[error("opening {path}: {error}{hint}")]
@@ -67,10 +64,12 @@ impl Ports {
         }
     }
 
-    /// Opens the first port that fits, is free, and is not to be avoided.
-    pub(super) async fn open(
+    /// Opens the first port that fits, is free, and is not to be avoided: 8 bits, no parity, 1 stop
+    /// bit.
+    pub(crate) async fn open(
         &self,
         port: &NodePort,
+        baud: u32,
         avoided: HashSet<PortId>,
     ) -> Result<OpenPort, OpenError> {
         let candidates = self.candidates(port);
@@ -85,13 +84,9 @@ impl Ports {
                         continue;
                     }
                 };
-                match open_alone(&path) {
+                match open_alone(&path, baud) {
                     Ok((port, lock)) => {
-                        return Ok(OpenPort {
-                            id,
-                            port,
-                            _lock: lock,
-                        });
+                        return Ok(OpenPort { id, port, lock });
                     }
                     Err(error) => last = OpenError::because(path, error),
                 }
@@ -148,7 +143,7 @@ impl Ports {
 
 impl OpenPort {
     /// Its device file.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.id.path
     }
 
@@ -158,8 +153,25 @@ impl OpenPort {
     }
 
     /// Waits for bytes. `Ok(0)` is a hang-up.
-    pub(super) async fn read(&self, chunk: &mut [u8]) -> io::Result<usize> {
+    pub(crate) async fn read(&self, chunk: &mut [u8]) -> io::Result<usize> {
         self.port.read(chunk).await
+    }
+
+    /// Writes all of it. Waits while the other side takes nothing: put a limit to it.
+    pub(crate) async fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        self.port.write_all(bytes).await
+    }
+
+    /// Forgets what came and was not read.
+    pub(crate) fn discard_input(&self) -> io::Result<()> {
+        self.port.discard_input_buffer()
+    }
+}
+
+impl Drop for OpenPort {
+    fn drop(&mut self) {
+        // A pseudo-terminal would stay exclusive, and be busy for our own next try.
+        let _ = rustix::termios::ioctl_tiocnxcl(&self.lock);
     }
 }
 
@@ -217,12 +229,12 @@ fn usb_ids(tty: &Path) -> Option<(String, String)> {
 }
 
 /// Opens a port so that no other program, and no other node of ours, reads our lines away.
-fn open_alone(path: &Path) -> io::Result<(SerialPort, OwnedFd)> {
+fn open_alone(path: &Path, baud: u32) -> io::Result<(SerialPort, OwnedFd)> {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let lock = rustix::fs::open(path, flags, Mode::empty())?;
     // The lock tells our own tasks from each other: root may open what is exclusive.
     rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-    let port = SerialPort::open(path, BAUD)?;
+    let port = SerialPort::open(path, baud)?;
     rustix::termios::ioctl_tiocexcl(&lock)?;
     Ok((port, lock))
 }

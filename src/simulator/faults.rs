@@ -21,6 +21,8 @@ pub struct FaultSet {
     pub nodemcu: Option<NodeFault>,
     /// The way to mail server and telephone service.
     pub network: Option<NetworkFault>,
+    /// The finger reader.
+    pub finger: Option<ReaderFault>,
 }
 
 /// What can be wrong with the mail server.
@@ -73,6 +75,22 @@ pub enum NodeFault {
     Garbage,
 }
 
+/// What can be wrong with the finger reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ReaderFault {
+    /// The cable is pulled; put back, the port has another name.
+    Unplugged,
+    /// It does not answer.
+    Silent,
+    /// Noise on the line, always, and answers are damaged.
+    Garbage,
+    /// Its answers have a wrong sum.
+    WrongSum,
+    /// Its answers break off in their middle.
+    Half,
+}
+
 /// What can be wrong with the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -120,12 +138,14 @@ impl Faults {
                 camera,
                 nodemcu,
                 network,
+                finger,
             } = set;
             *smtp = change.smtp.unwrap_or(*smtp);
             *phone = change.phone.unwrap_or(*phone);
             *camera = change.camera.unwrap_or(*camera);
             *nodemcu = change.nodemcu.unwrap_or(*nodemcu);
             *network = change.network.unwrap_or(*network);
+            *finger = change.finger.unwrap_or(*finger);
         });
         Ok(self.json())
     }
@@ -138,7 +158,7 @@ impl Faults {
 
     /// All faults as `PUT sim/faults` takes them.
     pub fn json(&self) -> Value {
-        serde_json::to_value(self.now()).expect("five words are JSON")
+        serde_json::to_value(self.now()).expect("words are JSON")
     }
 
     /// All faults.
@@ -170,6 +190,8 @@ struct Change {
     nodemcu: Option<Option<NodeFault>>,
     #[serde(default, deserialize_with = "named")]
     network: Option<Option<NetworkFault>>,
+    #[serde(default, deserialize_with = "named")]
+    finger: Option<Option<ReaderFault>>,
 }
 
 fn named<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
@@ -196,7 +218,7 @@ mod tests {
         assert_eq!(
             answer,
             json!({"smtp": null, "phone": "no-answer", "camera": "stalled",
-                   "nodemcu": "garbage", "network": null})
+                   "nodemcu": "garbage", "network": null, "finger": null})
         );
         assert_eq!(faults.put(json!({})).unwrap(), answer);
     }
@@ -213,6 +235,10 @@ mod tests {
             ("camera", &["gone", "stalled"]),
             ("nodemcu", &["unplugged", "garbage"]),
             ("network", &["down"]),
+            (
+                "finger",
+                &["unplugged", "silent", "garbage", "wrong-sum", "half"],
+            ),
         ] {
             for word in words {
                 let answer = faults.put(json!({what: word})).unwrap();

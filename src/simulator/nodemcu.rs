@@ -2,18 +2,15 @@
 
 use std::fmt::Write as _;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Mode, OFlags};
-use rustix::pty::OpenptFlags;
-use rustix::termios::{OptionalActions, QueueSelector};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+use super::cable::Cable;
 use super::faults::{FaultSet, Faults, NodeFault};
 use crate::config::NodeKey;
 use crate::sensors::line::crc16;
@@ -40,9 +37,7 @@ impl SimulatedNode {
         let mut node = Node {
             name: name.to_owned(),
             levels,
-            link: port.clone(),
-            port: None,
-            last_name: String::new(),
+            cable: Cable::at(port.clone()),
             was_open: false,
             noisy: false,
             seq: 0,
@@ -79,7 +74,7 @@ impl SimulatedNode {
 impl Drop for SimulatedNode {
     fn drop(&mut self) {
         self.ticking.abort();
-        lock(&self.node).unplug();
+        lock(&self.node).cable.pull();
     }
 }
 
@@ -89,11 +84,7 @@ const EVERY: Duration = Duration::from_secs(1);
 struct Node {
     name: String,
     levels: Vec<(NodeKey, bool)>,
-    link: PathBuf,
-    /// Our end of the cable; `None`: it is pulled.
-    port: Option<OwnedFd>,
-    /// What the port was called the last time.
-    last_name: String,
+    cable: Cable,
     /// Somebody had the port open at the last line.
     was_open: bool,
     noisy: bool,
@@ -126,32 +117,13 @@ fn lock(node: &Mutex<Node>) -> MutexGuard<'_, Node> {
 impl Node {
     fn obey(&mut self, faults: &FaultSet) -> io::Result<()> {
         self.noisy = faults.nodemcu == Some(NodeFault::Garbage);
-        match (faults.nodemcu, &self.port) {
-            (Some(NodeFault::Unplugged), Some(_)) => self.unplug(),
-            (Some(NodeFault::Unplugged), None) => {}
-            (Some(NodeFault::Garbage) | None, None) => self.plug()?,
-            (Some(NodeFault::Garbage) | None, Some(_)) => {}
+        match faults.nodemcu {
+            Some(NodeFault::Unplugged) => {
+                self.cable.pull();
+                Ok(())
+            }
+            Some(NodeFault::Garbage) | None => self.cable.plug_in(),
         }
-        Ok(())
-    }
-
-    fn unplug(&mut self) {
-        // The link first: who is hung up looks for the port at once.
-        let _ = std::fs::remove_file(&self.link);
-        self.port = None;
-    }
-
-    fn plug(&mut self) -> io::Result<()> {
-        let (mut port, mut name) = open_port()?;
-        if name == self.last_name {
-            // The kernel gives the lowest free name: a second one is another.
-            (port, name) = open_port()?;
-        }
-        let _ = std::fs::remove_file(&self.link);
-        std::os::unix::fs::symlink(&name, &self.link)?;
-        self.last_name = name;
-        self.port = Some(port);
-        Ok(())
     }
 
     /// One line, if the cable is in and somebody reads: what a port's buffer cannot take is lost,
@@ -159,7 +131,7 @@ impl Node {
     fn send(&mut self) {
         self.seq = self.seq.wrapping_add(1);
         let line = self.line();
-        let Some(port) = &self.port else {
+        let Some(port) = self.cable.port() else {
             return;
         };
         // Reading takes what the host sent, and fails with EIO while nobody has the port open:
@@ -168,7 +140,7 @@ impl Node {
         let is_open = rustix::io::read(port, &mut sent_by_host) != Err(rustix::io::Errno::IO);
         if !is_open {
             if std::mem::take(&mut self.was_open) {
-                let _ = forget_unread(port, &self.last_name);
+                let _ = self.cable.forget_unread();
             }
             return;
         }
@@ -202,31 +174,6 @@ impl Node {
         let _ = writeln!(line, " *{crc:04X}");
         line
     }
-}
-
-/// A new port and its name, ready to be opened: raw, and without echo.
-fn open_port() -> io::Result<(OwnedFd, String)> {
-    let port = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
-    rustix::pty::grantpt(&port)?;
-    rustix::pty::unlockpt(&port)?;
-    rustix::io::ioctl_fionbio(&port, true)?;
-    let mut settings = rustix::termios::tcgetattr(&port)?;
-    settings.make_raw();
-    rustix::termios::tcsetattr(&port, OptionalActions::Now, &settings)?;
-    let name = rustix::pty::ptsname(&port, Vec::new())?;
-    let name = name.into_string().map_err(io::Error::other)?;
-    forget_unread(&port, &name)?;
-    Ok((port, name))
-}
-
-/// Drops what is in the port's buffers, ours and the reader's. Opened and closed for this, the port
-/// knows from then on when nobody has it open.
-fn forget_unread(port: &OwnedFd, name: &str) -> io::Result<()> {
-    let flags = OFlags::RDONLY | OFlags::NOCTTY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let reader = rustix::fs::open(name, flags, Mode::empty())?;
-    rustix::termios::tcflush(port, QueueSelector::OFlush)?;
-    rustix::termios::tcflush(&reader, QueueSelector::IFlush)?;
-    Ok(())
 }
 
 /// Every other line is hit in its middle, and noise comes as a line of its own.

@@ -12,12 +12,13 @@ use tracing::{info, warn};
 
 use super::faces;
 use super::{
-    Answers, Faults, MailServer, PhoneFault, Scenario, SimulatedNode, Stage, TelephoneService,
+    Answers, Faults, Finger, MailServer, Model, PhoneFault, Scenario, SimulatedNode,
+    SimulatedReader, Stage, TelephoneService,
 };
 use crate::alarm::{Actor, Command, Event, SensorName};
 use crate::config::{
-    Active, Camera, CameraDevice, Config, GpioBackend, Login, NodeKey, NodePort, SmtpSecurity,
-    Source,
+    Active, Camera, CameraDevice, Config, FaceInput, FingerInput, GpioBackend, Login,
+    ModulePassword, NodeKey, NodePort, SmtpSecurity, Source,
 };
 use crate::daemon::SharedSensors;
 use crate::inbox::Inbox;
@@ -32,11 +33,12 @@ pub struct World {
     mail: MailServer,
     telephone: TelephoneService,
     on_nodes: OnNodes,
+    reader: Option<SimulatedReader>,
 }
 
 impl World {
-    /// Starts the peers and points the configuration at them. `directory` is where the nodes'
-    /// ports appear.
+    /// Starts the peers and points the configuration at them. `directory` is where the ports of
+    /// nodes and finger reader appear.
     pub async fn start(config: &mut Config, directory: &Path) -> io::Result<World> {
         let faults = Faults::default();
         let mail = MailServer::start(&faults).await?;
@@ -58,12 +60,14 @@ impl World {
             phone.ca_file = None;
         }
         let on_nodes = nodes(config, directory, &faults)?;
+        let reader = reader(config, directory, &faults)?;
         no_real_devices(config);
         Ok(World {
             faults,
             mail,
             telephone,
             on_nodes,
+            reader,
         })
     }
 
@@ -80,6 +84,9 @@ impl World {
         }
     }
 }
+
+const NO_READER: &str =
+    "this house has no finger reader on a port: [access] finger = { port = \"/dev/serial0\" }";
 
 /// Sensors of nodes: which node's line, and which way round.
 type OnNodes = HashMap<String, (Arc<SimulatedNode>, NodeKey, Active)>;
@@ -112,12 +119,34 @@ fn nodes(config: &mut Config, directory: &Path, faults: &Faults) -> io::Result<O
     Ok(on_nodes)
 }
 
+/// Starts a finger reader if the house has one, and finds its port for the configuration.
+fn reader(
+    config: &mut Config,
+    directory: &Path,
+    faults: &Faults,
+) -> io::Result<Option<SimulatedReader>> {
+    let access = config.access.as_mut();
+    let Some(FingerInput::Serial { port, password, .. }) =
+        access.and_then(|access| access.finger.as_mut())
+    else {
+        return Ok(None);
+    };
+    let simulated = SimulatedReader::start(Model::R503, directory, faults)?;
+    *port = simulated.port().to_owned();
+    *password = ModulePassword::default();
+    Ok(Some(simulated))
+}
+
 /// Nothing of a simulation may reach a real wire, broker or person.
 fn no_real_devices(config: &mut Config) {
     config.gpio.backend = GpioBackend::Simulated;
     config.mqtt = None;
     config.webhooks.clear();
-    config.access = None;
+    if let Some(access) = &mut config.access
+        && access.face == Some(FaceInput::Camera)
+    {
+        access.face = None;
+    }
     config.messages.heartbeat = None;
     for sensor in &mut config.sensors {
         match sensor.source {
@@ -173,6 +202,16 @@ impl Sim for SimulatedHouse {
 
     fn set_faults(&self, faults: Value) -> Result<Value, String> {
         self.world.faults.put(faults)
+    }
+
+    fn lay_finger(&self, finger: Option<&str>) -> Result<(), String> {
+        let reader = self.world.reader.as_ref().ok_or(NO_READER)?;
+        match finger {
+            None => reader.lift(),
+            Some("dirty") => reader.lay(Finger::Dirty),
+            Some(name) => reader.lay(Finger::Of(name.to_owned())),
+        }
+        Ok(())
     }
 
     fn mails(&self) -> Value {
@@ -251,6 +290,10 @@ impl Sim for SimulatedDevices {
 
     fn set_faults(&self, _: Value) -> Result<Value, String> {
         Err("faults are the simulator's: asfaleia simulate".to_owned())
+    }
+
+    fn lay_finger(&self, _: Option<&str>) -> Result<(), String> {
+        Err("fingers are the simulator's: asfaleia simulate".to_owned())
     }
 
     fn mails(&self) -> Value {

@@ -34,14 +34,14 @@ pub use history::{
     History, IncidentDetail, StoredDuress, StoredEvent, StoredIncident, StoredMessage, StoredPhoto,
 };
 pub use opening::{Found, Opened};
-pub use people::{Credential, KnownBy, PeopleChange, TEMPLATE};
+pub use people::{Credential, KnownBy, PeopleChange, TEMPLATE, known_after};
 pub use photos::{photo_path, read_photo, write_photo, write_whole_photo};
 pub use retention::Removed;
 pub use rows::{Batch, EventId, EventRow, MessageRow, NextIds, PhotoRow, Saved};
 pub use worker::{Disk, StoreWorker};
 
 use opening::{InUse, Loaded};
-use writing::Last;
+use writing::{Carried, Last};
 
 /// After so many commits the log is written back into the database: rarely, as each time costs two
 /// more syncs, and often enough that little is read back after a power cut.
@@ -60,6 +60,8 @@ pub struct Store {
     in_use: InUse,
     /// What the panel last was, for a database that had to be started anew.
     last_state: Option<(String, Stamp)>,
+    /// Who is known, for the same.
+    known: Vec<Credential>,
     /// The database holds no state yet.
     stateless: bool,
     /// The clocks as of the last commit, to notice that the wall clock was set.
@@ -107,9 +109,14 @@ impl Store {
             unreachable!("open_again_if_due opened it or returned why not");
         };
         let carried = match &self.last_state {
-            Some(carried) if self.stateless => Some(carried),
+            Some((state, saved_at)) if self.stateless => Some(Carried {
+                state,
+                saved_at,
+                known: &self.known,
+            }),
             Some(_) | None => None,
         };
+        let was_carried = carried.is_some();
         let last = Last {
             clocks: self.last_stamp.as_ref(),
             event: self.last_event,
@@ -120,12 +127,15 @@ impl Store {
             self.link_failed(&error);
             return Err(error);
         }
-        self.stateless &= carried.is_none();
+        self.stateless &= !was_carried;
         self.damaged_commits = 0;
         for batch in batches {
             self.last_stamp = Some(batch.at.clone());
             self.last_event = self.last_event.max(batch.last_event());
             self.armed_at = batch.armed().or(self.armed_at);
+            if !batch.people.is_empty() {
+                self.known = known_after(&self.known, &batch.people);
+            }
             if let Some(state) = &batch.state {
                 self.last_state = Some((state.clone(), batch.at.clone()));
                 self.stateless = false;

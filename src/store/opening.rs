@@ -104,6 +104,7 @@ impl Store {
             in_use,
             stateless: last_state.is_none(),
             last_state,
+            known: loaded.people.clone(),
             last_stamp: loaded.last_stamp,
             last_event: EventId(next.event.0 - 1),
             first_photo: next.photo.0,

@@ -57,6 +57,22 @@ pub enum PeopleChange {
     Forgotten(String),
 }
 
+/// Those who are known after these changes.
+pub fn known_after(known: &[Credential], changes: &[PeopleChange]) -> Vec<Credential> {
+    let mut known = known.to_vec();
+    for change in changes {
+        match change {
+            PeopleChange::Enrolled(credential) => {
+                known.retain(|it| it.id != credential.id);
+                known.push(credential.clone());
+            }
+            PeopleChange::Removed(id) => known.retain(|it| it.id != *id),
+            PeopleChange::Forgotten(name) => known.retain(|it| it.person != *name),
+        }
+    }
+    known
+}
+
 /// Neither a hash nor a template belongs into a log.
 impl std::fmt::Debug for Credential {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -88,7 +104,10 @@ pub(super) fn write(transaction: &Transaction<'_>, change: &PeopleChange) -> rus
     Ok(())
 }
 
-fn enrol(transaction: &Transaction<'_>, credential: &Credential) -> rusqlite::Result<usize> {
+pub(super) fn enrol(
+    transaction: &Transaction<'_>,
+    credential: &Credential,
+) -> rusqlite::Result<usize> {
     let (kind, duress, slot, secret) = match &credential.known_by {
         KnownBy::Pin { hash, duress } => (PIN, *duress, None, Some(hash.clone().into_bytes())),
         KnownBy::Finger { slot, duress } => (FINGER, *duress, Some(*slot), None),

@@ -4,7 +4,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use serde::Serialize;
 
 use super::history::kind_and_data;
-use super::people;
+use super::people::{self, Credential};
 use super::rows::{Batch, EventId};
 use crate::alarm::{Ending, Incident, IncidentId};
 use crate::clock::Stamp;
@@ -12,17 +12,30 @@ use crate::clock::Stamp;
 /// Further apart than this, wall clock and boot clock did not drift: the wall clock was set.
 const CLOCK_STEP_MS: i64 = 10_000;
 
-/// Writes all batches or none. `carried` is the state for a database that has none; `last` is what
+/// What a database that was started anew gets from the one before it.
+pub(super) struct Carried<'a> {
+    /// What the panel last was.
+    pub(super) state: &'a str,
+    /// When it was saved.
+    pub(super) saved_at: &'a Stamp,
+    /// Who is known.
+    pub(super) known: &'a [Credential],
+}
+
+/// Writes all batches or none. `carried` is for a database that holds no state; `last` is what
 /// the last commit left.
 pub(super) fn write(
     connection: &mut Connection,
     batches: &[Batch],
-    carried: Option<&(String, Stamp)>,
+    carried: Option<Carried<'_>>,
     last: Last<'_>,
 ) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    if let Some((state, saved_at)) = carried {
-        save_state(&transaction, state, saved_at, last.event)?;
+    if let Some(carried) = carried {
+        save_state(&transaction, carried.state, carried.saved_at, last.event)?;
+        for credential in carried.known {
+            people::enrol(&transaction, credential)?;
+        }
     }
     let (mut clocks, mut event) = (last.clocks, last.event);
     for batch in batches {

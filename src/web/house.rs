@@ -13,6 +13,7 @@ use tokio::sync::{broadcast, watch};
 use super::{Snapshot, Tokens};
 use crate::access::Access;
 use crate::access::face::TakeFrame;
+use crate::access::finger::Fingers;
 use crate::config::Config;
 use crate::inbox::Inbox;
 
@@ -41,6 +42,8 @@ pub struct House {
     pub reload: Reload,
     /// Who is known, and whose PIN is whose.
     pub access: Access,
+    /// Enrols and forgets fingers.
+    pub fingers: Fingers,
     /// A frame of the camera, for whoever looks for faces.
     pub frame: TakeFrame,
     /// Who may come in over TCP.
@@ -107,6 +110,9 @@ pub trait Sim: Send + Sync {
     /// Breaks and mends things: only the keys that are there change. Returns what is broken now,
     /// or says what is allowed.
     fn set_faults(&self, faults: Value) -> Result<Value, String>;
+    /// Lays a finger on the reader until the next one, `None` lifts it; `dirty` cannot be read, any
+    /// other name is that finger. `Err`: there is no reader.
+    fn lay_finger(&self, finger: Option<&str>) -> Result<(), String>;
     /// Mails that arrived, oldest first: an array.
     fn mails(&self) -> Value;
     /// One attachment of one mail, both counted from 0: its type and bytes.

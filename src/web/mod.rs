@@ -8,6 +8,7 @@ mod answer;
 mod api;
 mod faces;
 mod fields;
+mod fingers;
 mod guard;
 mod history;
 mod house;
@@ -66,6 +67,8 @@ fn router(app: App) -> Router {
         .route("/people", get(people::list))
         .route("/people/{name}", delete(people::forget))
         .route("/people/{name}/pin", post(people::pin))
+        .route("/people/{name}/finger", post(fingers::enrol))
+        .route("/fingers/unknown", delete(fingers::forget_unknown))
         .route("/people/{name}/face", post(faces::enrol))
         .route("/faces/closest", post(faces::whose))
         .route("/faces/frame", get(faces::frame))
@@ -78,6 +81,7 @@ fn router(app: App) -> Router {
         .route("/sim/sensors/{name}", put(sim::sensor))
         .route("/sim/outputs", get(sim::outputs))
         .route("/sim/faults", get(sim::faults).put(sim::set_faults))
+        .route("/sim/finger", put(sim::finger))
         .route("/sim/mails", get(sim::mails))
         .route(
             "/sim/mails/{mail}/attachments/{number}",

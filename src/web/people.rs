@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::App;
 use super::answer::Problem;
 use super::fields::Fields;
+use super::fingers;
 use super::history::ask;
 use super::principal::{owner_at_the_dashboard, owner_only};
 use crate::access::NotEnrolled;
@@ -69,8 +70,11 @@ pub(super) async fn forget(
     owner_only(&by, "forgetting people")?;
     let Path(name) = path?;
     let forgotten = app.house.access.forget(&name, by).await;
-    forgotten.map_err(problem)?;
-    Ok(Json(json!({ "done": true })))
+    let slots = forgotten.map_err(problem)?;
+    let left = fingers::forget(&app.house, &slots).await.err();
+    Ok(Json(
+        json!({ "done": true, "left_in_reader": left.map(|why| why.to_string()) }),
+    ))
 }
 
 pub(super) async fn duress(

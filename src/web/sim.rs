@@ -85,6 +85,23 @@ pub(super) async fn set_faults(
         .map_err(Problem::bad)
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Laid {
+    finger: Option<String>,
+}
+
+pub(super) async fn finger(
+    State(app): State<App>,
+    Extension(by): Extension<Actor>,
+    Fields(laid): Fields<Laid>,
+) -> Result<Json<Value>, Problem> {
+    simulator(&app, &by)?
+        .lay_finger(laid.finger.as_deref())
+        .map_err(Problem::missing)?;
+    Ok(Json(json!({ "done": true })))
+}
+
 pub(super) async fn mails(
     State(app): State<App>,
     Extension(by): Extension<Actor>,
@@ -157,7 +174,7 @@ fn simulator(app: &App, by: &Actor) -> Result<Arc<dyn Sim>, Problem> {
     match app.house.kind {
         ServiceKind::Simulate => devices(app, by),
         ServiceKind::Run => Err(Problem::missing(
-            "this is a real service; faults, mails and calls are simulated by `asfaleia simulate`",
+            "this is a real service; faults, fingers, mails and calls are simulated by `asfaleia simulate`",
         )),
     }
 }

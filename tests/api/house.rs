@@ -110,6 +110,7 @@ impl FakeHouse {
                 Box::pin(async { Err("line 3: no such key; the old one goes on".to_owned()) })
             }),
             access,
+            fingers: asfaleia::access::finger::Fingers::new().0,
             frame: Arc::new(|| Box::pin(async { Err("there is no camera".to_owned()) })),
             tokens: Arc::new(TwoTokens),
             version: "9.9.9",
@@ -398,6 +399,12 @@ impl Sim for FakeSim {
         }
         *self.faults.lock().unwrap() = faults.clone();
         Ok(faults)
+    }
+
+    fn lay_finger(&self, finger: Option<&str>) -> Result<(), String> {
+        let done = finger.map_or_else(|| "lifted".to_owned(), |name| format!("{name} laid"));
+        self.done.lock().unwrap().push(done);
+        Ok(())
     }
 
     fn mails(&self) -> Value {

@@ -45,6 +45,19 @@ fn a_sensor_that_is_not_there_and_a_wish_that_is_none_are_told_apart() {
 }
 
 #[test]
+fn a_finger_is_laid_and_lifted() {
+    let house = FakeHouse::simulate();
+    for body in [r#"{"finger": "Anna"}"#, r#"{"finger": null}"#, "{}"] {
+        let answer = house.tcp("PUT", "/api/v1/sim/finger", body);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let answer = house.tcp("PUT", "/api/v1/sim/finger", r#"{"finger": 5}"#);
+    assert_eq!(answer.status, 400);
+    let done = house.sim.done.lock().unwrap();
+    assert_eq!(*done, ["Anna laid", "lifted", "lifted"]);
+}
+
+#[test]
 fn outputs_tell_their_last_change_to_the_nanosecond() {
     let house = FakeHouse::simulate();
     assert_eq!(

@@ -4,6 +4,7 @@
 
 mod access;
 mod broker;
+mod finger;
 mod house;
 mod main_job;
 mod mqtt;

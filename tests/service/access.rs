@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::api::until;
+use crate::api::{DEADLINE, until};
 use crate::home::{Home, Service};
 use crate::process::outcome;
 
@@ -194,9 +194,7 @@ fn a_pin_is_typed_twice_at_the_terminal_which_does_not_show_it() {
         let mut shown = String::new();
         for (prompt, line) in ["PIN: ", "again: "].iter().zip(typed) {
             while !shown.ends_with(prompt) {
-                let mut byte = [0];
-                ours.read_exact(&mut byte).unwrap();
-                shown.push(char::from(byte[0]));
+                shown.push(next_sign(&mut ours));
             }
             writeln!(ours, "{line}").unwrap();
         }
@@ -208,6 +206,17 @@ fn a_pin_is_typed_twice_at_the_terminal_which_does_not_show_it() {
         assert!(!shown.contains(typed[0]), "{shown}");
     }
     assert_eq!(home.cli(&["people"]).1, "Anna: PIN\n");
+}
+
+/// What the program writes next to its terminal.
+fn next_sign(ours: &mut std::fs::File) -> char {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let deadline = Timespec::try_from(DEADLINE).unwrap();
+    let ready = poll(&mut [PollFd::new(ours, PollFlags::IN)], Some(&deadline));
+    assert_eq!(ready, Ok(1), "the terminal stays silent");
+    let mut byte = [0];
+    ours.read_exact(&mut byte).unwrap();
+    char::from(byte[0])
 }
 
 /// A terminal: our end, and the program's.

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use asfaleia::config::NodeKey;
-use asfaleia::simulator::{Faults, MailServer, SimulatedNode, TelephoneService};
+use asfaleia::simulator::{
+    Faults, MailServer, Model, SimulatedNode, SimulatedReader, TelephoneService,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -183,6 +185,12 @@ impl Home {
         service.until_heard();
         service.api.post("arm", json!({ "mode": "away" }));
         service
+    }
+
+    /// A finger reader; its port is `DIR/finger` in the configuration. It breaks with this house's
+    /// faults.
+    pub(crate) fn finger_reader(&self) -> SimulatedReader {
+        SimulatedReader::start(Model::R503, self.dir.path(), &self.faults).unwrap()
     }
 
     /// Another command of the program, to this house's service.

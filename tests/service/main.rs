@@ -10,6 +10,7 @@ mod configuration;
 mod drill;
 mod failing;
 mod faults;
+mod finger;
 mod home;
 mod load;
 mod process;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use asfaleia::store::{Found, History, StoreFailure};
+use asfaleia::store::{Credential, Found, History, KnownBy, PeopleChange, StoreFailure};
 
 use super::*;
 
@@ -153,7 +153,20 @@ fn damage_that_commits_meet_is_moved_aside_and_the_state_carried_over() {
     let dir = tempfile::tempdir().unwrap();
     let clock = TestClock::new("one", 100, MORNING);
     let mut store = open(dir.path(), &clock).store;
-    store.commit(&[state_batch(&clock, "armed")]).unwrap();
+    let anna = Credential {
+        id: 1,
+        person: "Anna".to_owned(),
+        enrolled: WallTime(MORNING),
+        known_by: KnownBy::Finger {
+            slot: 7,
+            duress: false,
+        },
+    };
+    let enrolled = Batch {
+        people: vec![PeopleChange::Enrolled(anna.clone())],
+        ..state_batch(&clock, "armed")
+    };
+    store.commit(&[enrolled]).unwrap();
     let other = rusqlite::Connection::open(dir.path().join("asfaleia.db")).unwrap();
     other.execute_batch("DROP TABLE proven").unwrap();
     drop(other);
@@ -172,6 +185,7 @@ fn damage_that_commits_meet_is_moved_aside_and_the_state_carried_over() {
     let opened = open(dir.path(), &clock);
     assert_eq!(Some(&restored(&opened).state), state("armed").as_ref());
     assert!(restored(&opened).proven.contains_key("email"));
+    assert_eq!(opened.people, [anna], "and those who are known");
 }
 
 #[test]

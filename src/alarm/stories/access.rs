@@ -314,6 +314,43 @@ fn a_face_is_awaited_when_the_entry_delay_runs_or_a_finger_was_felt() {
 }
 
 #[test]
+fn a_code_that_comes_too_soon_keeps_nobody_from_arming() {
+    let mut house = House::new(door(Grant::Disarm));
+    let arm = || Command::Arm {
+        mode: Mode::Away,
+        force: false,
+    };
+    house.types(Command::Disarm, Origin::Mqtt, Who::Stranger);
+    house.actions.clear();
+    assert_eq!(
+        house.types(arm(), Origin::Mqtt, Who::Stranger),
+        Answer::Done
+    );
+    assert_eq!(house.state(), "arming");
+    assert!(!house.did(&Action::Chirp(Pattern::ArmFailed)));
+}
+
+#[test]
+fn a_finger_laid_again_and_again_under_duress_calls_once() {
+    let mut policy = door(Grant::Disarm);
+    let phone = policy.phone.as_mut().unwrap();
+    phone.duress = phone.rungs.clone();
+    let mut house = House::armed_with(policy, Mode::Away);
+    for _ in 0..3 {
+        house.event(Event::Shown {
+            factor: Factor::Finger,
+            who: anna(),
+            origin: Origin::Reader,
+            duress: true,
+        });
+        house.wait(secs(20));
+    }
+    assert_eq!(house.calls(), 1);
+    let silent = |mail: &&&Notice| mail.is_silent();
+    assert_eq!(house.mails().iter().filter(silent).count(), 3);
+}
+
+#[test]
 fn duress_looks_like_any_other_grant_and_tells_those_alone_who_shall_know() {
     let mut policy = door(Grant::Disarm);
     let guard = Rung {

@@ -3,12 +3,14 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
+use secrecy::ExposeSecret;
+
 use super::{Check, HOUR, MINUTE, SECOND};
 use crate::alarm::{Factor, Grant};
 use crate::config::choice::{Choice, WordOr};
 use crate::config::raw_people::{RawAccess, RawFaceLine, RawFactor, RawFinger, RawGrant};
 use crate::config::values::At;
-use crate::config::{Access, FaceInput, FingerInput};
+use crate::config::{Access, FaceInput, FingerInput, ModulePassword};
 
 impl Check<'_> {
     pub(super) fn access(&mut self, raw: &At<RawAccess>) -> Access {
@@ -163,9 +165,11 @@ impl Check<'_> {
                         "allowed: multiples of 9600, usually 57600",
                     );
                 }
+                let password = finger.password_file.as_ref();
                 FingerInput::Serial {
                     port: PathBuf::from(&port.value),
                     baud,
+                    password: password.map_or_else(Default::default, |it| self.module_password(it)),
                 }
             }
             (Some(_), Some(_)) | (None, None) => {
@@ -177,9 +181,30 @@ impl Check<'_> {
                 FingerInput::Serial {
                     port: PathBuf::new(),
                     baud: 57_600,
+                    password: ModulePassword::default(),
                 }
             }
         }
+    }
+
+    fn module_password(&mut self, file: &At<String>) -> ModulePassword {
+        let secret = self.secret(file);
+        let text = secret.expose_secret();
+        if text.is_empty() {
+            return ModulePassword::default(); // only the shape is looked at, or an error was told
+        }
+        let number = match text.strip_prefix("0x") {
+            Some(hex) => u32::from_str_radix(hex, 16),
+            None => text.parse(),
+        };
+        number.map(ModulePassword).unwrap_or_else(|_| {
+            self.error(
+                &file.span,
+                "the file holds no password of a fingerprint module",
+                "allowed: a number up to 4294967295, or 0x and up to 8 hexadecimal digits",
+            );
+            ModulePassword::default()
+        })
     }
 }
 
