@@ -90,7 +90,9 @@ impl House {
             runtime,
             client: reqwest::Client::builder()
                 .pool_max_idle_per_host(0) // the service closes what is idle
-                .no_proxy().build().unwrap(),
+                .no_proxy()
+                .build()
+                .unwrap(),
         }
     }
 
