@@ -17,8 +17,8 @@ use super::{
 };
 use crate::alarm::{Actor, Command, Event, SensorName};
 use crate::config::{
-    Active, Camera, CameraDevice, Config, FaceInput, FingerInput, GpioBackend, Login,
-    ModulePassword, NodeKey, NodePort, SmtpSecurity, Source,
+    Active, Camera, CameraDevice, Config, FingerInput, GpioBackend, Login, ModulePassword, NodeKey,
+    NodePort, SmtpSecurity, Source,
 };
 use crate::daemon::SharedSensors;
 use crate::inbox::Inbox;
@@ -142,11 +142,6 @@ fn no_real_devices(config: &mut Config) {
     config.gpio.backend = GpioBackend::Simulated;
     config.mqtt = None;
     config.webhooks.clear();
-    if let Some(access) = &mut config.access
-        && access.face == Some(FaceInput::Camera)
-    {
-        access.face = None;
-    }
     config.messages.heartbeat = None;
     for sensor in &mut config.sensors {
         match sensor.source {

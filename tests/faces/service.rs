@@ -12,6 +12,7 @@ use crate::models;
 
 const HOUSE: &str = r#"
 [panel]
+exit-delay = "0s"
 entry-delay = "45s"
 
 [gpio]
@@ -90,7 +91,9 @@ impl House {
             runtime,
             client: reqwest::Client::builder()
                 .pool_max_idle_per_host(0) // the service closes what is idle
-                .no_proxy().build().unwrap(),
+                .no_proxy()
+                .build()
+                .unwrap(),
         }
     }
 
