@@ -12,6 +12,7 @@ use crate::models;
 
 const HOUSE: &str = r#"
 [panel]
+exit-delay = "0s"
 entry-delay = "45s"
 
 [gpio]
