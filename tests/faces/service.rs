@@ -13,6 +13,7 @@ use crate::models;
 const HOUSE: &str = r#"
 [panel]
 exit-delay = "0s"
+exit-delay = "1s"
 entry-delay = "45s"
 
 [gpio]
