@@ -13,7 +13,6 @@ use crate::models;
 const HOUSE: &str = r#"
 [panel]
 exit-delay = "0s"
-exit-delay = "1s"
 entry-delay = "45s"
 
 [gpio]
