@@ -1,6 +1,6 @@
 //! `asfaleia init`: a few questions, and a configuration that passes.
 //!
-//! [`questions`] asks, with what was [`found`] on this machine as the defaults; [`text`] writes.
+//! `questions` asks, with what was `found` on this machine as the defaults; `text` writes.
 //! After each group of answers the whole of it is checked, as `asfaleia check` would: what is
 //! refused is said at once, and asked again.
 
