@@ -41,10 +41,10 @@ class Exchange(http.server.BaseHTTPRequestHandler):
         if self.path != f"/2010-04-01/Accounts/{account}/Calls.json":
             return self.answer(200, {"sid": "?", "status": "completed"})
         form = dict(urllib.parse.parse_qsl(body, strict_parsing=True))
-        print(json.dumps({
-            "type": self.headers["Content-Type"],
-            "form": form,
-        }), flush=True)
+        # One write, newline and all: calls come side by side.
+        placed = {"type": self.headers["Content-Type"], "form": form}
+        sys.stdout.write(json.dumps(placed) + "\n")
+        sys.stdout.flush()
         sid = f"CA{len(calls):032x}"
         calls[sid] = 0
         self.answer(201, {"sid": sid, "status": "queued", "to": form["To"], "from": form["From"]})
