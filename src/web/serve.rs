@@ -32,10 +32,10 @@ const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 const GROUP: &str = "asfaleia";
 
 /// Serves until `stop` is cancelled; then open streams end, and requests under way are finished,
-/// within half a second.
+/// within half a second. `tcp` may come late: somebody else may hold its port for a while.
 pub async fn serve(
     house: House,
-    tcp: Option<TcpListener>,
+    tcp: impl Future<Output = Option<TcpListener>>,
     socket: Option<Socket>,
     stop: CancellationToken,
 ) {
@@ -45,7 +45,11 @@ pub async fn serve(
     };
     let router = router(app);
     let on_tcp = async {
-        if let Some(listener) = tcp {
+        let listener = tokio::select! {
+            () = stop.cancelled() => None,
+            listener = tcp => listener,
+        };
+        if let Some(listener) = listener {
             let ours = match listener.local_addr() {
                 Ok(ours) => ours,
                 Err(error) => return tracing::error!(%error, "asking for the address of the web"),

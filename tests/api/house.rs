@@ -120,7 +120,12 @@ impl FakeHouse {
             let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = tcp.local_addr().unwrap();
             let unix = web::bind_socket(&socket).unwrap();
-            let serving = web::serve(house, Some(tcp), Some(unix), stop.clone());
+            let serving = web::serve(
+                house,
+                std::future::ready(Some(tcp)),
+                Some(unix),
+                stop.clone(),
+            );
             (address, tokio::spawn(serving))
         });
         FakeHouse {
@@ -241,6 +246,7 @@ pub(crate) fn snapshot() -> Snapshot {
             oldest: Some(WallTime(1_795_427_470_000)),
         },
         proven: BTreeMap::from([("email".to_owned(), WallTime(1_795_427_460_000))]),
+        began_before: BTreeMap::new(),
         errors: BTreeMap::from([("hall".to_owned(), 4)]),
     }
 }

@@ -116,9 +116,41 @@ impl Api {
     /// Also in the history: it is committed, and a kill finds it.
     pub(crate) fn until_state(&self, state: &str) {
         until(&format!("the state {state}"), || {
-            let states = self.events_of("state");
-            let committed = (states.last()).is_none_or(|last| last["data"]["to"] == state);
-            (self.state() == state && committed).then_some(())
+            (self.state() == state && self.committed_state()? == state).then_some(())
+        });
+    }
+
+    /// Waits until the state that is shown is in the history too: a command is answered after 20 ms,
+    /// committed or not.
+    pub(crate) fn until_committed(&self) {
+        until("the state in the history", || {
+            (self.committed_state()? == self.state()).then_some(())
+        });
+    }
+
+    fn committed_state(&self) -> Option<String> {
+        let states = self.events_of("state");
+        Some(states.last()?["data"]["to"].as_str().unwrap().to_owned())
+    }
+
+    /// Waits for the status to fit. Outputs are switched, and mails and history may tell of it, before
+    /// it shows what they come from.
+    pub(crate) fn until_status(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        until(what, || {
+            let status = self.status();
+            fits(&status).then_some(status)
+        })
+    }
+
+    pub(crate) fn until_gas(&self, gas: &str) {
+        self.until_status(&format!("the gas {gas}"), |status| status["gas"] == gas);
+    }
+
+    /// Waits for a sensor to be shown like this.
+    pub(crate) fn until_sensor(&self, sensor: &str, state: &str) {
+        self.until_status(&format!("{sensor} to be {state}"), |status| {
+            let mut sensors = status["sensors"].as_array().unwrap().iter();
+            sensors.any(|it| it["name"] == sensor && it["state"] == state)
         });
     }
 
