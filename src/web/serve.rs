@@ -41,6 +41,7 @@ pub async fn serve(
 ) {
     let app = App {
         house: Arc::new(house),
+        told: Arc::default(),
         stop: stop.clone(),
     };
     let router = router(app);

@@ -17,8 +17,8 @@ use asfaleia::clock::{Clock, SharedClock, Stamp, WallTime};
 use asfaleia::config::{self, Config};
 use asfaleia::inbox::Inbox;
 use asfaleia::web::{
-    self, History, Holder, House, OutboxSummary, OutputState, Outputs, ServiceKind, Sim, Snapshot,
-    Tokens,
+    self, History, Holder, House, Line, OutboxSummary, OutputState, Outputs, ServiceKind, Sim,
+    Snapshot, Tokens,
 };
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
@@ -36,7 +36,7 @@ pub(crate) struct FakeHouse {
     pub(crate) answer: Arc<Mutex<Answer>>,
     pub(crate) history: Arc<FakeHistory>,
     pub(crate) sim: Arc<FakeSim>,
-    pub(crate) live: broadcast::Sender<Arc<Value>>,
+    pub(crate) live: broadcast::Sender<Line>,
     pub(crate) status: watch::Sender<Arc<Snapshot>>,
     pub(crate) stop: CancellationToken,
     pub(crate) serving: Option<tokio::task::JoinHandle<()>>,
@@ -151,7 +151,7 @@ impl FakeHouse {
     /// An event happens: first in the history, then live.
     pub(crate) fn happen(&self, id: u64) {
         self.history.0.lock().unwrap().push(event(id));
-        let _ = self.live.send(Arc::new(event(id)));
+        let _ = self.live.send(Line::of(&event(id)));
     }
 
     pub(crate) fn change_status(&self, change: impl FnOnce(&mut Snapshot)) {
