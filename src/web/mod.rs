@@ -9,9 +9,12 @@ mod api;
 mod faces;
 mod fields;
 mod fingers;
+mod form;
 mod guard;
 mod history;
 mod house;
+mod html;
+mod login;
 mod metrics;
 mod openapi;
 mod page;
@@ -105,6 +108,9 @@ fn table() -> Routes {
     Routes::below("")
         .route("/", get(page::page))
         .route("/style.css", get(page::style))
+        .route("/login", get(login::login_page))
+        .route("/welcome", get(login::welcome_page))
+        .route("/logout", post(login::logout))
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics::metrics))
         .and(api)
