@@ -23,8 +23,12 @@ use super::{App, House, router};
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 /// Requests that are being answered at the stop get so long.
 const GRACE: Duration = Duration::from_millis(500);
-/// Connections at once on each listener: nobody may use up our file descriptors.
-const CONNECTIONS: usize = 64;
+/// Connections at once on each listener: two hundred dashboards and programs, and nobody may use up our
+/// file descriptors (1,024 where nobody says otherwise).
+const CONNECTIONS: usize = 256;
+/// What a connection may hold in memory of what it reads; the longest head of a request, too. hyper's
+/// own limit is 400 KiB, times all connections.
+const BUFFER: usize = 16 * 1024;
 /// After an accept that failed (no file descriptor free): trying at once would only spin.
 const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
@@ -41,6 +45,7 @@ pub async fn serve(
 ) {
     let app = App {
         house: Arc::new(house),
+        told: Arc::default(),
         stop: stop.clone(),
     };
     let router = router(app);
@@ -208,6 +213,7 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
+        .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
