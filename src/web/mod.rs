@@ -9,9 +9,12 @@ mod api;
 mod faces;
 mod fields;
 mod fingers;
+mod form;
 mod guard;
 mod history;
 mod house;
+mod html;
+mod login;
 mod metrics;
 mod page;
 mod people;
@@ -93,6 +96,9 @@ fn router(app: App) -> Router {
         .nest("/api/v1", api)
         .route("/", get(page::page))
         .route("/style.css", get(page::style))
+        .route("/login", get(login::login_page))
+        .route("/welcome", get(login::welcome_page))
+        .route("/logout", post(login::logout))
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics::metrics))
         .fallback(nothing_here)
