@@ -5,6 +5,7 @@
 
 mod command_line;
 mod commands;
+mod dashboard;
 mod guards;
 mod history;
 mod house;

@@ -5,12 +5,15 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
 
+use axum::http::Method;
 use fantoccini::elements::Element;
 use fantoccini::error::CmdError;
-use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
+use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand, WindowHandle};
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
+use reqwest::Url;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -28,13 +31,6 @@ pub(crate) enum View {
 }
 
 impl View {
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            View::Phone => "phone",
-            View::Desktop => "desktop",
-        }
-    }
-
     fn metrics(self) -> Value {
         let (width, height, mobile, scale) = match self {
             View::Phone => (390, 844, true, 2),
@@ -51,7 +47,7 @@ pub(crate) struct Browser {
     runtime: Runtime,
     driver: Child,
     /// Chromium's first process; the others end with it.
-    chromium: Vec<Pid>,
+    chromium: Option<Pid>,
     base: String,
     forgiven: Vec<&'static str>,
     _profile: TempDir,
@@ -118,7 +114,10 @@ impl Browser {
                 builder.connect(&format!("http://127.0.0.1:{port}")).await
             })
             .expect("Chromium starts");
-        let chromium = children(driver.id());
+        let chromium = client
+            .capabilities()
+            .and_then(|them| them.get("goog:processID")?.as_i64())
+            .and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?));
         Browser {
             client,
             runtime,
@@ -146,6 +145,11 @@ impl Browser {
             { "name": "prefers-reduced-motion", "value": "reduce" },
         ]});
         self.devtools("Emulation.setEmulatedMedia", features);
+    }
+
+    /// The next page is loaded with all that belongs to it.
+    pub(crate) fn forgets_what_it_kept(&self) {
+        self.devtools("Network.clearBrowserCache", json!({}));
     }
 
     pub(crate) fn open(&self, path: &str) {
@@ -213,6 +217,49 @@ impl Browser {
         });
     }
 
+    /// Presses a key, wherever the focus is; WebDriver's numbers for those without a letter.
+    pub(crate) fn press(&self, key: &str) {
+        self.runtime.block_on(async {
+            let focused = self.client.active_element().await.unwrap();
+            focused.send_keys(key).await.unwrap();
+        });
+    }
+
+    /// Waits for so many pictures to be there, and to be pictures.
+    pub(crate) fn until_loaded(&self, css: &str, count: usize) {
+        until(&format!("{count} pictures in {css}"), || {
+            let loaded = self.script(&format!(
+                "return [...document.querySelectorAll('{css}')].filter(it => it.naturalWidth > 0).length"
+            ));
+            (loaded == json!(count)).then_some(())
+        });
+    }
+
+    /// Says yes to what the page asks.
+    pub(crate) fn agrees(&self) {
+        until("a question of the page", || {
+            self.runtime.block_on(self.client.accept_alert()).ok()
+        });
+    }
+
+    /// Another tab before this one; returns this one.
+    pub(crate) fn another_tab(&self) -> WindowHandle {
+        self.runtime.block_on(async {
+            let here = self.client.window().await.unwrap();
+            let other = self.client.new_window(true).await.unwrap();
+            self.client.switch_to_window(other.handle).await.unwrap();
+            here
+        })
+    }
+
+    /// Closes the tab that is before this one.
+    pub(crate) fn back_from_another(&self, to: WindowHandle) {
+        self.runtime.block_on(async {
+            self.client.close_window().await.unwrap();
+            self.client.switch_to_window(to).await.unwrap();
+        });
+    }
+
     /// What this script returns; to look at a page, never to act on it.
     pub(crate) fn script(&self, script: &str) -> Value {
         let told = self.client.execute(script, Vec::new());
@@ -266,7 +313,16 @@ impl Browser {
             .filter(|entry| entry["level"] == "SEVERE")
             .filter_map(|entry| Some(entry["message"].as_str()?.to_owned()))
             // The service says no: that is an answer.
-            .filter(|said| !["status of 409", "status of 403", "status of 429"].iter().any(|no| said.contains(no)))
+            .filter(|said| {
+                ![
+                    "status of 400",
+                    "status of 409",
+                    "status of 403",
+                    "status of 429",
+                ]
+                .iter()
+                .any(|no| said.contains(no))
+            })
             .filter(|said| !self.forgiven.iter().any(|it| said.contains(it)))
             .collect();
         said.into_iter().collect()
@@ -283,9 +339,9 @@ impl Drop for Browser {
         let _ = self.runtime.block_on(self.client.clone().close());
         let _ = self.driver.kill();
         let _ = self.driver.wait();
-        for pid in &self.chromium {
+        if let Some(chromium) = self.chromium {
             // It has ended with its driver, if all went well.
-            let _ = kill_process(*pid, Signal::KILL);
+            let _ = kill_process(chromium, Signal::KILL);
         }
         if std::thread::panicking() {
             eprintln!("--- the console ---\n{}", complaints.join("\n"));
@@ -302,20 +358,6 @@ fn address(service: &Api) -> SocketAddr {
     }
 }
 
-/// The processes that this one started.
-fn children(parent: u32) -> Vec<Pid> {
-    let tasks = std::fs::read_dir(format!("/proc/{parent}/task")).unwrap();
-    let lists = tasks.filter_map(|task| {
-        std::fs::read_to_string(task.ok()?.path().join("children")).ok()
-    });
-    lists
-        .flat_map(|list| {
-            let pids = list.split_whitespace().filter_map(|pid| pid.parse().ok());
-            pids.filter_map(Pid::from_raw).collect::<Vec<_>>()
-        })
-        .collect()
-}
-
 /// A command of ChromeDriver's own.
 #[derive(Debug)]
 struct Extra {
@@ -326,14 +368,14 @@ struct Extra {
 impl WebDriverCompatibleCommand for Extra {
     fn endpoint(
         &self,
-        base_url: &url::Url,
+        base_url: &Url,
         session_id: Option<&str>,
-    ) -> Result<url::Url, url::ParseError> {
+    ) -> Result<Url, <Url as FromStr>::Err> {
         let session = session_id.expect("a session is open");
         base_url.join(&format!("session/{session}/{}", self.path))
     }
 
-    fn method_and_body(&self, _: &url::Url) -> (http::Method, Option<String>) {
-        (http::Method::POST, Some(self.body.to_string()))
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.body.to_string()))
     }
 }

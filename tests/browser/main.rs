@@ -5,6 +5,8 @@
 
 mod browser;
 mod dashboard;
+mod everybody;
+mod pictures;
 
 // The built program is talked to as in the tests that need no browser.
 #[allow(dead_code)]

@@ -89,9 +89,9 @@ function take(html, keepNotice) {
 }
 
 // Makes `old` what `now` is, and touches nothing that is the same: focus, what was typed, and photos
-// stay, and a screen reader hears what changed.
+// stay, and a screen reader hears what changed. What this script says itself (`data-own`) stays too.
 function become(old, now) {
-  if (!old || !now || old.isEqualNode(now)) return
+  if (!old || !now || old.isEqualNode(now) || 'own' in (old.dataset ?? {})) return
   if (old.nodeType !== Node.ELEMENT_NODE) { old.data = now.data; return }
   for (const { name } of [...old.attributes])
     if (!now.hasAttribute(name) && !(name === 'open' && old.matches('details')) && name !== 'aria-busy') old.removeAttribute(name)
@@ -154,7 +154,8 @@ document.addEventListener('submit', async event => {
     if (answer.redirected && path !== location.pathname) { location.assign(answer.url); return }
     const html = await answer.text()
     quiet++
-    form.reset()
+    if (answer.ok) form.reset()
+    else form.querySelectorAll('[type="password"]').forEach(it => { it.value = '' })
     take(html, false)
     document.getElementById('notice')?.scrollIntoView({ block: 'nearest' })
   } catch { lost() } finally { form.ariaBusy = null }

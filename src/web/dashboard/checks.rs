@@ -40,8 +40,10 @@ pub(super) async fn draw(page: Page<'_>) -> Response {
         .collect();
     let is_check = |it: &&Value| {
         matches!(it["kind"].as_str(), Some("test" | "drill" | "proof"))
-            || matches!(it["kind"].as_str(), Some("message" | "photo" | "photo_failed"))
-                && it["incident"].is_null()
+            || matches!(
+                it["kind"].as_str(),
+                Some("message" | "photo" | "photo_failed")
+            ) && it["incident"].is_null()
     };
     let tried = newest().filter(is_check).take(TRIED);
     let tried: Vec<Value> = tried.map(|it| line(it, &time)).collect();

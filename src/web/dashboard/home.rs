@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::past::shown;
 use super::{Done, Page, proven, words};
-use crate::alarm::{Mode, SensorKind};
+use crate::alarm::{GasStatus, Mode, SensorKind};
 use crate::web::answer::Problem;
 use crate::web::history::ask;
 use crate::web::metrics::sensor_word;
@@ -101,11 +101,20 @@ pub(super) async fn draw(page: Page<'_>) -> Response {
 /// What may be asked of the panel now, the most important first. A guest shows a PIN for most.
 fn deeds(body: &StatusBody, unseen: bool, owner: bool, pins: bool) -> Vec<Value> {
     let armed = body.state != "disarmed";
+    // A delay's ticking goes on until it is over.
+    let alarm = body.state == "triggered" || body.gas == GasStatus::Alarm;
+    let loud = alarm && body.outputs.buzzer.active;
     let all = [
         (armed, "disarm", "Disarm", "open", false),
         (unseen, "ack", "Acknowledge", "seen", true),
-        (body.outputs.buzzer.active, "silence", "Silence", "mute", false),
-        (body.state.starts_with("armed_"), "pause", "Pause", "pause", false),
+        (loud, "silence", "Silence", "mute", false),
+        (
+            body.state.starts_with("armed_"),
+            "pause",
+            "Pause",
+            "pause",
+            false,
+        ),
     ];
     let may = |anybody: bool| owner || anybody;
     all.iter()

@@ -3,6 +3,7 @@
 //! something changed, so that there is one place where a page is drawn.
 
 mod act;
+mod assets;
 mod checks;
 mod home;
 mod past;
@@ -12,7 +13,7 @@ mod words;
 
 use std::sync::LazyLock;
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use minijinja::Environment;
 use serde::Deserialize;
@@ -24,6 +25,7 @@ use super::{App, ServiceKind};
 use crate::alarm::Right;
 
 pub(super) use act::act;
+pub(super) use assets::{asset, style};
 pub(super) use checks::page as checks;
 pub(super) use home::page as home;
 pub(super) use home::pin;
@@ -121,7 +123,11 @@ impl<'a> Page<'a> {
             })
             .collect();
         let notice = self.notice.as_ref().map(|notice| {
-            let tone = if notice.status.is_success() { "well" } else { "bad" };
+            let tone = if notice.status.is_success() {
+                "well"
+            } else {
+                "bad"
+            };
             json!({
                 "tone": tone,
                 "text": notice.text,
@@ -201,44 +207,5 @@ fn line(event: &Value, time: &Time) -> Value {
         "words": words,
         "incident": event["incident"],
         "photo": event["data"]["photo"],
-    })
-}
-
-/// One of the files that every page shares.
-#[derive(Clone, Copy)]
-pub(super) enum Asset {
-    Style,
-    Script,
-    Icons,
-    Icon,
-}
-
-/// A file that changes with the program alone: a browser keeps it, and asks whether it is the same.
-pub(super) fn asset(asset: Asset, headers: &HeaderMap) -> Response {
-    let (kind, text) = match asset {
-        Asset::Style => ("text/css; charset=utf-8", include_str!("../assets/style.css")),
-        Asset::Script => (
-            "text/javascript; charset=utf-8",
-            include_str!("../assets/dashboard.js"),
-        ),
-        Asset::Icons => ("image/svg+xml", include_str!("../assets/icons.svg")),
-        Asset::Icon => ("image/svg+xml", include_str!("../assets/icon.svg")),
-    };
-    let tag = format!("\"{:x}\"", fingerprint(text.as_bytes()));
-    let kept = headers.get(header::IF_NONE_MATCH);
-    let fresh = [
-        (header::CACHE_CONTROL, "no-cache".to_owned()),
-        (header::ETAG, tag.clone()),
-    ];
-    if kept.is_some_and(|kept| kept.as_bytes() == tag.as_bytes()) {
-        return (StatusCode::NOT_MODIFIED, fresh).into_response();
-    }
-    (fresh, [(header::CONTENT_TYPE, kind)], text).into_response()
-}
-
-/// FNV-1a: tells one version of a file from another, no more.
-fn fingerprint(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
 }

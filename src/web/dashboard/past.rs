@@ -51,7 +51,10 @@ pub(super) fn shown(incident: &Value, time: &Time) -> Value {
     let (title, icon) = words::incident(kind.unwrap_or(IncidentKind::Intrusion));
     let list = |key: &str| incident[key].as_array().cloned().unwrap_or_default();
     let sensors = list("sensors");
-    let sensors: Vec<&str> = sensors.iter().filter_map(|it| it["name"].as_str()).collect();
+    let sensors: Vec<&str> = sensors
+        .iter()
+        .filter_map(|it| it["name"].as_str())
+        .collect();
     let at = incident["since"].as_str().unwrap_or("");
     let acknowledged = incident["acknowledged_by"].as_str();
     let ended = &incident["ended"];

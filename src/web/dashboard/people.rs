@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Page, line};
-use crate::access::Person;
+use crate::access::people::Person;
 use crate::alarm::TroubleCode;
 use crate::config::FingerInput;
 use crate::web::App;
@@ -68,7 +68,7 @@ pub(super) async fn draw(page: Page<'_>, silent: bool) -> Response {
     let access = config.access.as_ref();
     let has_reader = access.is_some_and(|it| match it.finger {
         Some(FingerInput::Serial { .. }) => true,
-        Some(FingerInput::Wire(_)) | None => false,
+        Some(FingerInput::Gpio(_)) | None => false,
     });
     let view = json!({
         "here": "/people",

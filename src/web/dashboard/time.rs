@@ -85,8 +85,14 @@ mod tests {
     #[test]
     fn another_day_is_named() {
         assert_eq!(time().on_the_clock("2026-11-23T08:01:02Z"), "08:01:02");
-        assert_eq!(time().on_the_clock("2026-11-03T08:01:02Z"), "3 Nov 08:01:02");
-        assert_eq!(time().on_the_clock("2025-11-03T08:01:02Z"), "3 Nov 2025 08:01");
+        assert_eq!(
+            time().on_the_clock("2026-11-03T08:01:02Z"),
+            "3 Nov 08:01:02"
+        );
+        assert_eq!(
+            time().on_the_clock("2025-11-03T08:01:02Z"),
+            "3 Nov 2025 08:01"
+        );
     }
 
     #[test]

@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::alarm::{
-    GasStatus, IncidentKind, Mode, Record, SensorKind, SensorState, TroubleCode,
-};
+use crate::alarm::{GasStatus, IncidentKind, Mode, Record, SensorKind, SensorState, TroubleCode};
 use crate::web::StatusBody;
 
 /// The state as the big card shows it: `title`, `words`, `icon`, and `tone`, which is also its colour.
@@ -16,15 +14,25 @@ pub(super) fn state(body: &StatusBody) -> Value {
             "open",
             "calm",
         ),
-        "arming" => (
-            "Arming",
-            "Leave, and close what is open.",
-            "away",
-            "warn",
+        "arming" => ("Arming", "Leave, and close what is open.", "away", "warn"),
+        "armed_away" => (
+            "Armed, away",
+            "The whole house is watched.",
+            "shield",
+            "armed",
         ),
-        "armed_away" => ("Armed, away", "The whole house is watched.", "shield", "armed"),
-        "armed_home" => ("Armed, home", "What you chose for home is watched.", "home", "armed"),
-        "armed_night" => ("Armed, night", "What you chose for the night is watched.", "night", "armed"),
+        "armed_home" => (
+            "Armed, home",
+            "What you chose for home is watched.",
+            "home",
+            "armed",
+        ),
+        "armed_night" => (
+            "Armed, night",
+            "What you chose for the night is watched.",
+            "night",
+            "armed",
+        ),
         "pending" => (
             "Somebody came in",
             "Disarm, or the alarm begins.",
@@ -96,7 +104,11 @@ pub(super) fn sensor(kind: SensorKind, state: SensorState) -> (&'static str, &'s
 /// Gas, with its calm or its loud face.
 pub(super) fn gas(gas: GasStatus) -> Value {
     let (title, words, tone) = match gas {
-        GasStatus::Clear => ("The air is clean", "Gas is watched, whatever else is off.", "calm"),
+        GasStatus::Clear => (
+            "The air is clean",
+            "Gas is watched, whatever else is off.",
+            "calm",
+        ),
         GasStatus::WarmingUp => (
             "A gas sensor is warming up",
             "Gas would switch the fan already; nobody is called before it can be trusted.",
