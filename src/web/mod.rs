@@ -20,6 +20,7 @@ mod serve;
 mod sim;
 mod snapshot;
 mod stream;
+mod virtual_house;
 mod words;
 
 use std::sync::Arc;
@@ -31,13 +32,14 @@ use axum::middleware;
 use axum::routing::{delete, get, post, put};
 use tokio_util::sync::CancellationToken;
 
-pub use house::{History, House, OutputState, Outputs, Reload, ServiceKind, Sim};
+pub use house::{Heard, History, House, OutputState, Outputs, Reload, ServiceKind, Sim};
 pub use principal::{Holder, NoTokens, Tokens};
 pub use serve::{Socket, SocketError, bind_socket, serve, usual_sockets};
 pub use snapshot::{
     IncidentBody, OnOff, OutboxBody, OutboxSummary, OutputsBody, SensorBody, Snapshot, StatusBody,
     TroubleBody,
 };
+pub use virtual_house::dark_house;
 pub use words::sentence;
 
 use answer::Problem;
@@ -88,10 +90,25 @@ fn router(app: App) -> Router {
             get(sim::attachment),
         )
         .route("/sim/calls", get(sim::calls))
-        .route("/sim/face", put(sim::faces));
+        .route("/sim/face", put(sim::faces))
+        .route("/sim/calls/{call}", put(virtual_house::decide))
+        .route("/sim/house", get(virtual_house::house))
+        .route("/sim/timeline", get(virtual_house::timeline))
+        .route(
+            "/sim/clock",
+            get(virtual_house::clock).put(virtual_house::set_clock),
+        )
+        .route(
+            "/sim/power",
+            get(virtual_house::power).put(virtual_house::switch_power),
+        )
+        .route("/sim/scenarios", get(virtual_house::scenarios))
+        .route("/sim/scenarios/{name}", post(virtual_house::play));
     Router::new()
         .nest("/api/v1", api)
         .route("/", get(page::page))
+        .route("/house", get(virtual_house::page))
+        .route("/house/{file}", get(virtual_house::file))
         .route("/style.css", get(page::style))
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics::metrics))
