@@ -195,3 +195,23 @@ fn a_restart_without_a_power_cut_is_written_down_and_not_mailed() {
     );
     assert_eq!(house.mails().len(), 0);
 }
+
+#[test]
+fn an_edge_that_is_read_after_a_freeze_shows_its_own_time_and_undoes_nothing() {
+    let mut house = House::armed(Mode::Away);
+    house.reads("front door", true);
+    house.wait(secs(15));
+    // Frozen: the edge came, and the entry delay's end too, before the edge was read.
+    let edge = house.now + secs(1);
+    house.wait(secs(10));
+    assert_eq!(house.state(), "triggered");
+    let reading = Event::Reading(Reading::seen("hall", true));
+    house.alarm.step(reading, edge, &mut house.actions);
+    let status = house.alarm.status();
+    let hall = status.sensors.iter().find(|it| it.name.as_str() == "hall");
+    assert_eq!(hall.expect("the sensor exists").since, edge);
+    assert_eq!(house.state(), "triggered");
+    let causes = &status.incidents[0].causes;
+    let hall = causes.iter().find(|it| it.sensor.as_str() == "hall");
+    assert_eq!(hall.expect("it takes part").count, 1);
+}
