@@ -1,65 +1,14 @@
 //! `asfaleia simulate` with its page, but for the browser: power that is cut, calls that are answered,
 //! a clock that runs fast, scenarios.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
 use crate::api::{Api, millis, until};
-use crate::process::{Running, Simulator, asfaleia};
-
-/// `asfaleia simulate --no-browser`: a house whose power can be cut.
-struct House {
-    api: Api,
-    running: Running,
-    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
-    dir: TempDir,
-}
-
-impl House {
-    fn start() -> House {
-        let dir = tempfile::tempdir().unwrap();
-        let mut command = asfaleia();
-        command.args(["simulate", "--no-browser", "--listen", "127.0.0.1:0"]);
-        command.arg("--data").arg(dir.path().join("data"));
-        command.stdout(Stdio::piped());
-        let mut running = Running::start(command, &dir.path().join("log"));
-        let mut lines = BufReader::new(running.child.stdout.take().unwrap()).lines();
-        let first = lines.next().unwrap().unwrap();
-        let address = first.strip_prefix("listening on http://").unwrap();
-        let api = Api::Tcp(address.parse().unwrap());
-        House {
-            api,
-            running,
-            lines,
-            dir,
-        }
-    }
-
-    fn power(&self, on: bool) {
-        let (status, answer) = self.api.ask("PUT", "sim/power", &json!({ "on": on }));
-        assert_eq!(status, 200, "{answer}");
-        until("the power to be as it was switched", || {
-            (self.api.get("sim/power")["on"] == on).then_some(())
-        });
-    }
-
-    /// The processes that were started for it.
-    fn daemons(&self) -> Vec<i32> {
-        let id = self.running.child.id();
-        let children = format!("/proc/{id}/task/{id}/children");
-        let children = std::fs::read_to_string(children).unwrap_or_default();
-        children
-            .split_whitespace()
-            .map(|pid| pid.parse().unwrap())
-            .collect()
-    }
-}
+use crate::process::{House, Simulator};
 
 fn put(api: &Api, path: &str, body: Value) -> (u16, Value) {
     api.ask("PUT", path, &body)
@@ -89,7 +38,7 @@ fn a_power_cut_kills_the_daemon_and_the_house_comes_back_as_it_was() {
     let (status, answer) = api.ask("GET", "status", &Value::Null);
     assert_eq!(status, 503);
     assert!(answer["error"].as_str().unwrap().contains("power"));
-    assert_eq!(api.connect().ask("GET", "../../house", &Value::Null).0, 200);
+    assert_eq!(api.connect().ask("GET", "/house", &Value::Null).0, 200);
 
     house.power(true);
     assert_ne!(house.daemons(), before, "another process");
@@ -135,7 +84,6 @@ fn a_house_with_a_power_switch_stops_when_asked_with_and_without_power() {
             );
         }
         assert!(house.lines.next().is_none(), "one line and no more");
-        drop(house.dir);
     }
 }
 
@@ -187,7 +135,7 @@ fn a_call_that_is_answered_is_listened_to_until_it_is_hung_up() {
     );
     put(api, "sim/calls/0", json!({ "answer": "hang-up" }));
     assert_eq!(api.calls()[0]["status"], "completed");
-    api.until_message("phone", "answered");
+    api.until_message("phone", "completed");
 }
 
 #[test]
@@ -224,8 +172,8 @@ fn a_fast_clock_ends_the_siren_in_seconds_and_the_wall_goes_along() {
     assert!(!api.output("buzzer"));
     api.until_mails("all clear: intrusion over", 2);
     put(api, "sim/clock", json!({ "speed": 1 }));
-    let troubles = api.status()["troubles"].clone();
-    assert_eq!(troubles, json!([]), "nothing seemed silent");
+    // A busy machine may have let the node be late, which is over in a moment.
+    api.until_no_trouble("sensor-silent");
 }
 
 #[test]
