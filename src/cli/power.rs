@@ -5,12 +5,12 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
-use tokio::sync::Notify;
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -163,6 +163,9 @@ impl Pi {
     }
 }
 
+/// Whoever switched the power on is answered within this.
+const LAST_ANSWERS: Duration = Duration::from_millis(300);
+
 /// Answers while there is no power: `true` when it is switched on, `false` at the stop.
 async fn darkness(
     listener: &TcpListener,
@@ -173,18 +176,22 @@ async fn darkness(
     let listener = listener.try_clone().map_err(failed)?;
     listener.set_nonblocking(true).map_err(failed)?;
     let listener = tokio::net::TcpListener::from_std(listener).map_err(failed)?;
-    let on = Arc::new(Notify::new());
-    let switched = on.clone();
-    let stopped = stop.clone();
-    axum::serve(listener, web::dark_house(address, on))
-        .with_graceful_shutdown(async move {
+    let on = CancellationToken::new();
+    let over = {
+        let (on, stop) = (on.clone(), stop.clone());
+        async move {
             tokio::select! {
-                () = switched.notified() => {}
-                () = stopped.cancelled() => {}
+                () = on.cancelled() => {}
+                () = stop.cancelled() => {}
             }
-        })
-        .await
-        .map_err(failed)?;
+        }
+    };
+    let serving = axum::serve(listener, web::dark_house(address, on.clone()));
+    tokio::select! {
+        served = serving.with_graceful_shutdown(over) => served.map_err(failed)?,
+        // Who sits on a connection and says nothing keeps nobody in the dark.
+        () = async { on.cancelled().await; sleep(LAST_ANSWERS).await } => {}
+    }
     Ok(!stop.is_cancelled())
 }
 

@@ -1,7 +1,6 @@
 //! The virtual house of `simulate`: its page, and what the page asks for beside the normal API.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Extension, Path, Query, Request, State};
@@ -12,7 +11,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::answer::Problem;
 use super::fields::Fields;
@@ -224,12 +223,12 @@ pub(super) async fn play(
     Ok(Json(json!({ "done": true })))
 }
 
-/// What answers at `ours` while the house has no power: the page, and the switch, which notifies
-/// `on`. Everything else is 503.
-pub fn dark_house(ours: SocketAddr, on: Arc<Notify>) -> Router {
+/// What answers at `ours` while the house has no power: the page, and the switch, which cancels
+/// `on`: the darkness is over. Everything else is 503.
+pub fn dark_house(ours: SocketAddr, on: CancellationToken) -> Router {
     let switch = async move |body: axum::body::Bytes| {
         match serde_json::from_slice(&body) {
-            Ok(Power { on: true }) => on.notify_one(),
+            Ok(Power { on: true }) => on.cancel(),
             Ok(Power { on: false }) => {}
             Err(error) => return Err(Problem::bad(error.to_string())),
         }
