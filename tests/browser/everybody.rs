@@ -25,7 +25,7 @@ const WEIGHT: u64 = 150_000;
 fn axe() -> String {
     let file = concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/target/python/axe_playwright_python/axe.min.js"
+        "/target/python-axe/axe_playwright_python/axe.min.js"
     );
     std::fs::read_to_string(file).expect("axe-core is there: tests/run installs it")
 }
