@@ -4,6 +4,7 @@
 //! strangers and other web pages out; then one of the files below answers it. The Unix socket and
 //! TCP speak the same API (`serve`).
 
+mod accounts;
 mod answer;
 mod api;
 mod faces;
@@ -22,7 +23,9 @@ mod principal;
 mod serve;
 mod sim;
 mod snapshot;
+mod socket;
 mod stream;
+mod tls;
 mod words;
 
 use std::sync::Arc;
@@ -35,12 +38,12 @@ use axum::routing::{delete, get, post, put};
 use tokio_util::sync::CancellationToken;
 
 pub use house::{History, House, OutputState, Outputs, Reload, ServiceKind, Sim};
-pub use principal::{Holder, NoTokens, Tokens};
-pub use serve::{Socket, SocketError, bind_socket, serve, usual_sockets};
+pub use serve::serve;
 pub use snapshot::{
     IncidentBody, OnOff, OutboxBody, OutboxSummary, OutputsBody, SensorBody, Snapshot, StatusBody,
     TroubleBody,
 };
+pub use socket::{Socket, SocketError, bind_socket, usual_sockets};
 pub use words::sentence;
 
 use answer::Problem;
@@ -76,6 +79,10 @@ fn router(app: App) -> Router {
         .route("/faces/closest", post(faces::whose))
         .route("/faces/frame", get(faces::frame))
         .route("/duress", get(people::duress))
+        .route("/accounts", get(accounts::list).post(accounts::set))
+        .route("/accounts/{name}", delete(accounts::remove))
+        .route("/tokens", get(accounts::tokens).post(accounts::add_token))
+        .route("/tokens/{name}", delete(accounts::revoke))
         .route("/events", get(history::events))
         .route("/stream", get(stream::stream))
         .route("/incidents", get(history::incidents))
@@ -96,9 +103,9 @@ fn router(app: App) -> Router {
         .nest("/api/v1", api)
         .route("/", get(page::page))
         .route("/style.css", get(page::style))
-        .route("/login", get(login::login_page))
-        .route("/welcome", get(login::welcome_page))
-        .route("/logout", post(login::logout))
+        .route("/login", get(login::login_page).post(login::log_in))
+        .route("/welcome", get(login::welcome_page).post(login::welcome))
+        .route("/logout", post(login::log_out))
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics::metrics))
         .fallback(nothing_here)

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{Extension, Query, State};
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::Stream;
@@ -23,7 +23,9 @@ use tokio::time::Instant;
 
 use super::answer::Problem;
 use super::history::{MOST, ask};
+use super::principal::Visitor;
 use super::{App, Snapshot};
+use crate::login::Key;
 
 /// At most five times a second.
 const STATUS_EVERY: Duration = Duration::from_millis(200);
@@ -40,6 +42,7 @@ pub(super) struct From {
 /// comes back) or `?after=ID`, everything since that id comes before both.
 pub(super) async fn stream(
     State(app): State<App>,
+    Extension(visitor): Extension<Visitor>,
     headers: HeaderMap,
     query: Result<Query<From>, QueryRejection>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
@@ -63,6 +66,8 @@ pub(super) async fn stream(
         behind: after.is_some(),
         missed: VecDeque::new(),
         held: None,
+        key: visitor.key,
+        ended: app.house.logins.ended(),
         app,
     };
     let events = unfold(feed, |mut feed| async move {
@@ -86,6 +91,9 @@ struct Feed {
     missed: VecDeque<Value>,
     /// Came live, and waits for what was missed before it.
     held: Option<Arc<Value>>,
+    /// It ends when this does.
+    key: Option<Key>,
+    ended: watch::Receiver<()>,
 }
 
 impl Feed {
@@ -106,6 +114,11 @@ impl Feed {
                 tokio::select! {
                     biased;
                     () = self.app.stop.cancelled() => return None,
+                    Ok(()) = self.ended.changed() => {
+                        if self.key.is_some_and(|key| !self.app.house.logins.holds(key)) {
+                            return None;
+                        }
+                    }
                     happened = self.live.recv() => match happened {
                         Ok(event) => self.hold(event),
                         Err(RecvError::Lagged(_)) => self.behind = self.last.is_some(),
