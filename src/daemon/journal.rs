@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use serde_json::Value;
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::{Instant, timeout_at};
 
@@ -17,6 +16,7 @@ use crate::panel::message_row;
 use crate::store::{
     Batch, EventId, EventRow, LoginChange, PeopleChange, PhotoRow, StoreHandle, StoredEvent,
 };
+use crate::web::Line;
 
 /// The stream shows an event when it can be read back; a disk that hangs is waited for only so
 /// long.
@@ -34,7 +34,7 @@ pub type Committed = Shared<BoxFuture<'static, bool>>;
 pub struct Journal {
     inner: Arc<Mutex<Inner>>,
     clock: SharedClock,
-    live: broadcast::Sender<Arc<Value>>,
+    live: broadcast::Sender<Line>,
 }
 
 struct Inner {
@@ -45,7 +45,7 @@ struct Inner {
 }
 
 /// Events, when they are committed, and until when that is waited for.
-type Written = (Vec<Arc<Value>>, Committed, Instant);
+type Written = (Vec<Line>, Committed, Instant);
 
 /// When each path last delivered something.
 pub type Proven = std::collections::BTreeMap<String, crate::clock::WallTime>;
@@ -76,7 +76,7 @@ impl Journal {
     }
 
     /// History as it grows.
-    pub(super) fn live(&self) -> broadcast::Sender<Arc<Value>> {
+    pub(super) fn live(&self) -> broadcast::Sender<Line> {
         self.live.clone()
     }
 
@@ -101,7 +101,7 @@ impl Journal {
                 what,
             };
             inner.next = EventId(inner.next.0 + 1);
-            shown.push(Arc::new(StoredEvent::of(&row, &at).to_json()));
+            shown.push(Line::of(&StoredEvent::of(&row, &at).to_json()));
             batch.events.push(row);
         }
         if !batch.proven.is_empty() {
@@ -197,7 +197,7 @@ impl Journal {
     }
 }
 
-async fn feed(mut queue: mpsc::UnboundedReceiver<Written>, live: broadcast::Sender<Arc<Value>>) {
+async fn feed(mut queue: mpsc::UnboundedReceiver<Written>, live: broadcast::Sender<Line>) {
     while let Some((events, committed, at_latest)) = queue.recv().await {
         let _ = timeout_at(at_latest, committed).await;
         for event in events {

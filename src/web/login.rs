@@ -216,9 +216,9 @@ fn welcome_form(house: &House, peer: &Peer, why: Option<&NotIn>) -> Html<String>
 
 fn refusal(html: &mut String, why: Option<&NotIn>) {
     if let Some(why) = why {
-        write!(
+        writeln!(
             html,
-            "<p class=\"trouble\" role=\"alert\">{}</p>\n",
+            "<p class=\"trouble\" role=\"alert\">{}</p>",
             Escaped(first_upper(&why.to_string()))
         )
         .expect("a String takes everything");

@@ -17,15 +17,18 @@ mod house;
 mod html;
 mod login;
 mod metrics;
+mod openapi;
 mod page;
 mod people;
 mod principal;
+mod routes;
 mod serve;
 mod sim;
 mod snapshot;
 mod socket;
 mod stream;
 mod tls;
+mod told;
 mod words;
 
 use std::sync::Arc;
@@ -34,32 +37,41 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware;
-use axum::routing::{delete, get, post, put};
 use tokio_util::sync::CancellationToken;
 
 pub use house::{History, House, OutputState, Outputs, Reload, ServiceKind, Sim};
+pub use openapi::openapi;
 pub use serve::serve;
 pub use snapshot::{
     IncidentBody, OnOff, OutboxBody, OutboxSummary, OutputsBody, SensorBody, Snapshot, StatusBody,
     TroubleBody,
 };
 pub use socket::{Socket, SocketError, bind_socket, usual_sockets};
+pub use told::Line;
 pub use words::sentence;
 
 use answer::Problem;
+use routes::{Routes, delete, get, post, put};
+use told::Told;
 
 /// What every request is answered from.
 #[derive(Clone)]
 struct App {
     house: Arc<House>,
+    told: Arc<Told>,
     /// Open streams end when this is cancelled.
     stop: CancellationToken,
 }
 
-/// Everything that can be asked. The caller adds whom it serves as an extension
-/// ([`guard::Peer`]).
-fn router(app: App) -> Router {
-    let api = Router::new()
+/// Method and path of everything that can be asked, as [`openapi`] has them; pages for people and what
+/// belongs to them are there too.
+pub fn routes() -> Vec<(&'static str, String)> {
+    table().names()
+}
+
+fn table() -> Routes {
+    let api = Routes::below("/api/v1")
+        .route("/openapi.json", get(openapi::document))
         .route("/status", get(api::status))
         .route("/arm", post(api::arm))
         .route("/disarm", post(api::disarm))
@@ -79,9 +91,11 @@ fn router(app: App) -> Router {
         .route("/faces/closest", post(faces::whose))
         .route("/faces/frame", get(faces::frame))
         .route("/duress", get(people::duress))
-        .route("/accounts", get(accounts::list).post(accounts::set))
+        .route("/accounts", get(accounts::list))
+        .route("/accounts", post(accounts::set))
         .route("/accounts/{name}", delete(accounts::remove))
-        .route("/tokens", get(accounts::tokens).post(accounts::add_token))
+        .route("/tokens", get(accounts::tokens))
+        .route("/tokens", post(accounts::add_token))
         .route("/tokens/{name}", delete(accounts::revoke))
         .route("/events", get(history::events))
         .route("/stream", get(stream::stream))
@@ -90,7 +104,8 @@ fn router(app: App) -> Router {
         .route("/photos/{id}", get(history::photo))
         .route("/sim/sensors/{name}", put(sim::sensor))
         .route("/sim/outputs", get(sim::outputs))
-        .route("/sim/faults", get(sim::faults).put(sim::set_faults))
+        .route("/sim/faults", get(sim::faults))
+        .route("/sim/faults", put(sim::set_faults))
         .route("/sim/finger", put(sim::finger))
         .route("/sim/mails", get(sim::mails))
         .route(
@@ -99,15 +114,24 @@ fn router(app: App) -> Router {
         )
         .route("/sim/calls", get(sim::calls))
         .route("/sim/face", put(sim::faces));
-    Router::new()
-        .nest("/api/v1", api)
+    Routes::below("")
         .route("/", get(page::page))
         .route("/style.css", get(page::style))
-        .route("/login", get(login::login_page).post(login::log_in))
-        .route("/welcome", get(login::welcome_page).post(login::welcome))
+        .route("/login", get(login::login_page))
+        .route("/login", post(login::log_in))
+        .route("/welcome", get(login::welcome_page))
+        .route("/welcome", post(login::welcome))
         .route("/logout", post(login::log_out))
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics::metrics))
+        .and(api)
+}
+
+/// Everything that can be asked. The caller adds whom it serves as an extension
+/// ([`guard::Peer`]).
+fn router(app: App) -> Router {
+    table()
+        .router()
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))

@@ -30,62 +30,38 @@ use crate::config::WebTls;
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 /// Requests that are being answered at the stop get so long.
 const GRACE: Duration = Duration::from_millis(500);
-/// Connections at once on each listener: nobody may use up our file descriptors. 200 pages that
-/// look on, and others beside them, find a place.
+/// Connections at once on each listener: two hundred dashboards and programs, and nobody may use up our
+/// file descriptors (1,024 where nobody says otherwise).
 const CONNECTIONS: usize = 320;
 /// Of one address, so that one client leaves places to others.
 const OF_ONE_ADDRESS: usize = 240;
+/// What a connection may hold in memory of what it reads; the longest head of a request, too. hyper's
+/// own limit is 400 KiB, times all connections.
+const BUFFER: usize = 16 * 1024;
 /// After an accept that failed (no file descriptor free): trying at once would only spin.
 const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
 /// Serves until `stop` is cancelled; then open streams end, and requests under way are finished,
-/// within half a second.
+/// within half a second. `tcp` may come late: somebody else may hold its port for a while.
 pub async fn serve(
     house: House,
-    tcp: Option<TcpListener>,
+    tcp: impl Future<Output = Option<TcpListener>>,
     socket: Option<Socket>,
     stop: CancellationToken,
 ) {
     let app = App {
         house: Arc::new(house),
+        told: Arc::default(),
         stop: stop.clone(),
     };
     let router = router(app.clone());
     let on_tcp = async {
-        if let Some(listener) = tcp {
-            let encrypted = app
-                .house
-                .config
-                .borrow()
-                .web
-                .as_ref()
-                .and_then(|web| web.tls.clone());
-            match encrypted {
-                None => {
-                    accept(
-                        Door::Tcp {
-                            listener,
-                            tls: None,
-                        },
-                        router.clone(),
-                        &stop,
-                    )
-                    .await
-                }
-                Some(files) => {
-                    if let Some(tls) = first_certificate(&app.house, files, &stop).await {
-                        let renewing = renew(&app.house, &tls);
-                        let door = Door::Tcp {
-                            listener,
-                            tls: Some(tls.clone()),
-                        };
-                        tokio::select! {
-                            () = accept(door, router.clone(), &stop) => {}
-                            () = renewing => {}
-                        }
-                    }
-                }
-            }
+        let listener = tokio::select! {
+            () = stop.cancelled() => None,
+            listener = tcp => listener,
+        };
+        if let Some(listener) = listener {
+            at_tcp(&app.house, listener, router.clone(), &stop).await;
         }
     };
     let on_socket = async {
@@ -96,6 +72,26 @@ pub async fn serve(
     futures_util::future::join(on_tcp, on_socket).await;
     // With neither there is nothing to serve, and the house is watched all the same.
     stop.cancelled().await;
+}
+
+async fn at_tcp(house: &House, listener: TcpListener, router: Router, stop: &CancellationToken) {
+    let Some(files) = certificate_files(house) else {
+        let tls = None;
+        return accept(Door::Tcp { listener, tls }, router, stop).await;
+    };
+    let Some(tls) = first_certificate(house, files, stop).await else {
+        return;
+    };
+    let renewing = renew(house, &tls);
+    let tls = Some(Arc::clone(&tls));
+    tokio::select! {
+        () = accept(Door::Tcp { listener, tls }, router, stop) => {}
+        () = renewing => {}
+    }
+}
+
+fn certificate_files(house: &House) -> Option<WebTls> {
+    house.config.borrow().web.as_ref()?.tls.clone()
 }
 
 /// Without a certificate nobody is served: not without encryption. It is read again with every
@@ -115,8 +111,7 @@ async fn first_certificate(
             () = stop.cancelled() => return None,
             changed = config.changed() => changed.ok()?,
         }
-        let newer = config.borrow().web.as_ref().and_then(|web| web.tls.clone());
-        files = newer.unwrap_or(files);
+        files = certificate_files(house).unwrap_or(files);
     }
 }
 
@@ -124,8 +119,7 @@ async fn first_certificate(
 async fn renew(house: &House, tls: &Tls) {
     let mut config = house.config.clone();
     while config.changed().await.is_ok() {
-        let files = config.borrow().web.as_ref().and_then(|web| web.tls.clone());
-        match files.map(|files| tls.renew(&files)) {
+        match certificate_files(house).map(|files| tls.renew(&files)) {
             Some(Err(why)) => refused_certificate(house, why),
             Some(Ok(())) => house.inbox.send(Event::TroubleCleared {
                 code: TroubleCode::Web,
@@ -236,6 +230,7 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
+        .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -20,11 +20,13 @@ use asfaleia::inbox::Inbox;
 use asfaleia::login::{Cost, Logins, Place};
 use asfaleia::store::{self, Hash, Token};
 use asfaleia::web::{
-    self, History, House, OutboxSummary, OutputState, Outputs, ServiceKind, Sim, Snapshot,
+    self, History, House, Line, OutboxSummary, OutputState, Outputs, ServiceKind, Sim, Snapshot,
 };
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
+
+use super::breaking::{BreakingHistory, camera, detail, incident, reloading};
 
 pub(crate) const OWNERS_TOKEN: &str = "an-owners-token";
 pub(crate) const GUESTS_TOKEN: &str = "a-guests-token";
@@ -42,7 +44,11 @@ pub(crate) struct FakeHouse {
     pub(crate) answer: Arc<Mutex<Answer>>,
     pub(crate) history: Arc<FakeHistory>,
     pub(crate) sim: Arc<FakeSim>,
-    pub(crate) live: broadcast::Sender<Arc<Value>>,
+    /// What reading the configuration again comes to.
+    reload: Arc<Mutex<Result<String, String>>>,
+    /// Panel, history, camera and all that keeps something fail.
+    broken: Arc<AtomicBool>,
+    pub(crate) live: broadcast::Sender<Line>,
     pub(crate) status: watch::Sender<Arc<Snapshot>>,
     pub(crate) stop: CancellationToken,
     pub(crate) serving: Option<tokio::task::JoinHandle<()>>,
@@ -54,32 +60,42 @@ pub(crate) struct FakeHouse {
 
 impl FakeHouse {
     pub(crate) fn simulate() -> Self {
-        Self::open(ServiceKind::Simulate)
+        Self::open(ServiceKind::Simulate, true)
     }
 
     pub(crate) fn run() -> Self {
-        Self::open(ServiceKind::Run)
+        Self::open(ServiceKind::Run, true)
+    }
+
+    /// A real service whose devices are real.
+    pub(crate) fn without_devices() -> Self {
+        Self::open(ServiceKind::Run, false)
     }
 
     /// A real service that nobody has a password for.
     pub(crate) fn first_visit() -> Self {
-        Self::furnished(ServiceKind::Run, None, true)
+        Self::furnished(ServiceKind::Run, true, None, true)
     }
 
     /// A real service that a proxy stands before.
     pub(crate) fn behind_a_proxy() -> Self {
-        Self::furnished(ServiceKind::Run, Some(proxied()), false)
+        Self::furnished(ServiceKind::Run, true, Some(proxied()), false)
     }
 
     pub(crate) fn first_visit_behind_a_proxy() -> Self {
-        Self::furnished(ServiceKind::Run, Some(proxied()), true)
+        Self::furnished(ServiceKind::Run, true, Some(proxied()), true)
     }
 
-    fn open(kind: ServiceKind) -> Self {
-        Self::furnished(kind, None, false)
+    fn open(kind: ServiceKind, simulated: bool) -> Self {
+        Self::furnished(kind, simulated, None, false)
     }
 
-    fn furnished(kind: ServiceKind, web: Option<config::Web>, is_first_visit: bool) -> Self {
+    fn furnished(
+        kind: ServiceKind,
+        simulated: bool,
+        web: Option<config::Web>,
+        is_first_visit: bool,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("asfaleia.sock");
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -89,14 +105,21 @@ impl FakeHouse {
             .unwrap();
         let test_clock = Arc::new(TestClock::default());
         let clock: SharedClock = test_clock.clone();
-        let logins = runtime.block_on(logins(clock.clone(), is_first_visit));
         let (inbox, letters) = Inbox::new(clock.clone());
         let (_, panel) = watch::channel(Arc::new(snapshot().status));
-        let keep = |_, _| Box::pin(async { true }) as _;
+        let broken = Arc::new(AtomicBool::new(false));
+        let keeps = Arc::clone(&broken);
+        let keep = move |_, _| {
+            let kept = !keeps.load(Relaxed);
+            Box::pin(async move { kept }) as _
+        };
+        let logins = logins(clock.clone(), Arc::clone(&broken), is_first_visit);
+        let logins = runtime.block_on(logins);
         let access = Access::new(Vec::new(), Box::new(keep), panel, clock);
         let (asks, asked) = mpsc::channel();
         let answer = Arc::new(Mutex::new(Answer::Done));
         let answers = Arc::clone(&answer);
+        let silent = Arc::clone(&broken);
         std::thread::spawn(move || {
             for letter in letters {
                 match letter.event {
@@ -115,12 +138,18 @@ impl FakeHouse {
                     }
                     _other => {}
                 }
-                if let Some(reply) = letter.reply {
+                if let Some(reply) = letter.reply.filter(|_| !silent.load(Relaxed)) {
                     let _ = reply.send(answers.lock().unwrap().clone());
                 }
             }
         });
         let history = Arc::new(FakeHistory::default());
+        let read = Arc::new(BreakingHistory {
+            history: Arc::clone(&history),
+            broken: Arc::clone(&broken),
+        });
+        let refused = "line 3: no such key; the old one goes on".to_owned();
+        let reload = Arc::new(Mutex::new(Err(refused)));
         let sim = Arc::new(FakeSim::default());
         let (live, _) = broadcast::channel(16);
         let (status, status_seen) = watch::channel(Arc::new(snapshot()));
@@ -133,16 +162,14 @@ impl FakeHouse {
             inbox,
             status: status_seen,
             outputs: Arc::new(FakeOutputs),
-            history: Arc::clone(&history) as Arc<dyn History>,
+            history: read,
             live: live.clone(),
-            sim: Some(Arc::clone(&sim) as Arc<dyn Sim>),
+            sim: simulated.then(|| Arc::clone(&sim) as Arc<dyn Sim>),
             kind,
-            reload: Arc::new(|| {
-                Box::pin(async { Err("line 3: no such key; the old one goes on".to_owned()) })
-            }),
+            reload: reloading(&reload, &broken),
             access,
             fingers: asfaleia::access::finger::Fingers::new().0,
-            frame: Arc::new(|| Box::pin(async { Err("there is no camera".to_owned()) })),
+            frame: camera(&broken),
             logins: logins.clone(),
             version: "9.9.9",
         };
@@ -151,7 +178,12 @@ impl FakeHouse {
             let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = tcp.local_addr().unwrap();
             let unix = web::bind_socket(&socket).unwrap();
-            let serving = web::serve(house, Some(tcp), Some(unix), stop.clone());
+            let serving = web::serve(
+                house,
+                std::future::ready(Some(tcp)),
+                Some(unix),
+                stop.clone(),
+            );
             (address, tokio::spawn(serving))
         });
         FakeHouse {
@@ -161,6 +193,8 @@ impl FakeHouse {
             answer,
             history,
             sim,
+            reload,
+            broken,
             live,
             status,
             stop,
@@ -181,10 +215,21 @@ impl FakeHouse {
         *self.answer.lock().unwrap() = answer;
     }
 
+    pub(crate) fn reloads(&self, outcome: Result<String, String>) {
+        *self.reload.lock().unwrap() = outcome;
+    }
+
+    /// From now on panel, history, camera, and all that keeps something fail.
+    pub(crate) fn breaks(&mut self) {
+        self.broken.store(true, Relaxed);
+        // Nobody says any more how the panel is.
+        self.status = watch::channel(Arc::new(snapshot())).0;
+    }
+
     /// An event happens: first in the history, then live.
     pub(crate) fn happen(&self, id: u64) {
         self.history.0.lock().unwrap().push(event(id));
-        let _ = self.live.send(Arc::new(event(id)));
+        let _ = self.live.send(Line::of(&event(id)));
     }
 
     pub(crate) fn change_status(&self, change: impl FnOnce(&mut Snapshot)) {
@@ -208,17 +253,17 @@ pub(crate) struct TestClock(AtomicU32);
 
 impl TestClock {
     pub(crate) fn pass(&self, seconds: u32) {
-        self.0.fetch_add(seconds, Ordering::Relaxed);
+        self.0.fetch_add(seconds, Relaxed);
     }
 }
 
 impl Clock for TestClock {
     fn boot(&self) -> BootTime {
-        BootTime::from_secs(100 + u64::from(self.0.load(Ordering::Relaxed)))
+        BootTime::from_secs(100 + u64::from(self.0.load(Relaxed)))
     }
 
     fn wall(&self) -> WallTime {
-        WallTime(MORNING + 1_000 * i64::from(self.0.load(Ordering::Relaxed)))
+        WallTime(MORNING + 1_000 * i64::from(self.0.load(Relaxed)))
     }
 
     fn boot_id(&self) -> &str {
@@ -281,6 +326,7 @@ pub(crate) fn snapshot() -> Snapshot {
             oldest: Some(WallTime(1_795_427_470_000)),
         },
         proven: BTreeMap::from([("email".to_owned(), WallTime(1_795_427_460_000))]),
+        began_before: BTreeMap::new(),
         errors: BTreeMap::from([("hall".to_owned(), 4)]),
     }
 }
@@ -357,8 +403,11 @@ impl Outputs for FakeOutputs {
 }
 
 /// Two owners and a guest have [`PASSWORD`], two programs a token each; or nobody has anything.
-async fn logins(clock: SharedClock, is_first_visit: bool) -> Logins {
-    let keep = |_, _| Box::pin(async { true }) as _;
+async fn logins(clock: SharedClock, broken: Arc<AtomicBool>, is_first_visit: bool) -> Logins {
+    let keep = move |_, _| {
+        let kept = !broken.load(Relaxed);
+        Box::pin(async move { kept }) as _
+    };
     let cost = Cost { kib: 8, passes: 1 };
     if is_first_visit {
         return Logins::new(store::Logins::default(), Box::new(keep), clock, cost);
@@ -409,23 +458,28 @@ impl History for FakeHistory {
     }
 
     fn incidents(&self, before: Option<u64>, limit: usize) -> io::Result<Vec<Value>> {
-        Ok(vec![json!({ "id": 3, "before": before, "limit": limit })])
+        let ids = [7, 5, 3].into_iter();
+        let earlier = ids.filter(|id| before.is_none_or(|before| *id < before));
+        Ok(earlier.take(limit).map(incident).collect())
     }
 
     fn incident(&self, id: u64) -> io::Result<Option<Value>> {
         match id {
-            3 => Ok(Some(json!({ "id": 3 }))),
+            1 | 3 => Ok(Some(detail(id))),
             13 => Err(io::Error::other("the disk is gone")),
             _ => Ok(None),
         }
     }
 
     fn duress(&self, _: usize) -> io::Result<Vec<Value>> {
-        Ok(vec![json!({"by": {"name": "Anna"}})])
+        let by = json!({"name": "Anna", "origin": "reader", "right": "owner", "with": ["pin"]});
+        Ok(vec![
+            json!({"at": "2026-11-23T09:51:11.123Z", "clock_set": true, "by": by}),
+        ])
     }
 
     fn photo(&self, id: u64) -> io::Result<Option<Vec<u8>>> {
-        Ok((id == 8).then(|| b"\xff\xd8 a photo".to_vec()))
+        Ok([1, 8].contains(&id).then(|| b"\xff\xd8 a photo".to_vec()))
     }
 }
 
@@ -456,15 +510,27 @@ impl Sim for FakeSim {
     }
 
     fn faults(&self) -> Value {
-        self.faults.lock().unwrap().clone()
+        let mut all = json!({"smtp": null, "phone": null, "camera": null, "nodemcu": null,
+                             "network": null, "finger": null});
+        for (what, how) in self
+            .faults
+            .lock()
+            .unwrap()
+            .as_object()
+            .into_iter()
+            .flatten()
+        {
+            all[what] = how.clone();
+        }
+        all
     }
 
     fn set_faults(&self, faults: Value) -> Result<Value, String> {
         if faults.get("smtp").is_none() {
             return Err("no such thing can break; what can: smtp".to_owned());
         }
-        *self.faults.lock().unwrap() = faults.clone();
-        Ok(faults)
+        *self.faults.lock().unwrap() = faults;
+        Ok(self.faults())
     }
 
     fn lay_finger(&self, finger: Option<&str>) -> Result<(), String> {

@@ -3,12 +3,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail as tests do")]
 
+mod breaking;
 mod command_line;
 mod commands;
+mod document;
 mod guards;
 mod history;
 mod house;
 mod login;
+mod openapi;
 mod people;
 mod security;
 mod sim;

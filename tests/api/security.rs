@@ -1,33 +1,27 @@
 //! What must not work.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::SocketAddr;
+
+use asfaleia::web;
 
 use super::house::{FakeHouse, OWNERS_TOKEN, PASSWORD};
 use super::login::FORM;
 use super::wire::{DEADLINE, read_answer};
 
-/// Every path of the router, as its source says; below `/api/v1` those before the nesting.
+/// Every path of the router, with a number in the place of what is in braces.
 fn paths() -> Vec<String> {
-    let source = include_str!("../../src/web/mod.rs");
-    let (api, pages) = source.split_once("\"/api/v1\"").expect("the API is nested");
-    let of = |text: &str, prefix: &str| -> Vec<String> {
-        let routes = text.split(".route(").skip(1);
-        let literals = routes.map(|route| route.split('"').nth(1).unwrap().to_owned());
-        literals.map(|path| format!("{prefix}{path}")).collect()
-    };
-    let mut paths = of(api, "/api/v1");
-    paths.extend(of(pages, ""));
-    assert!(paths.len() > 35, "{paths:?}");
-    // A number or a name in the place of what is in braces.
-    let filled = |path: String| {
+    let filled = |path: &str| {
         let parts = path.split('/').map(|part| match part.starts_with('{') {
             true => "1",
             false => part,
         });
         parts.collect::<Vec<_>>().join("/")
     };
-    paths.into_iter().map(filled).collect()
+    let paths: BTreeSet<String> = web::routes().iter().map(|(_, path)| filled(path)).collect();
+    assert!(paths.len() > 35, "{paths:?}");
+    paths.into_iter().collect()
 }
 
 #[test]
@@ -391,5 +385,28 @@ fn what_was_typed_comes_back_as_text_or_not_at_all() {
         assert_eq!(answer.status, 401, "{name}");
         assert!(!answer.text().contains("<script") && answer.header("set-cookie").is_none());
         house.clock.pass(90);
+    }
+}
+
+/// What an owner may write, and somebody who edits the owner's file.
+const NASTY: &str = "\"><script>alert('1')</script>&\u{1f600}";
+
+#[test]
+fn names_break_out_of_neither_page_nor_metrics_nor_json() {
+    let house = FakeHouse::simulate();
+    for name in [NASTY.to_owned(), "x".repeat(10_000), NASTY.repeat(300)] {
+        house.change_status(|snapshot| {
+            snapshot.status.sensors[0].name = name.as_str().into();
+            snapshot.status.troubles[0].0.text = name.clone();
+        });
+        let page = house.tcp("GET", "/", "");
+        assert_eq!(page.status, 200);
+        assert!(!page.text().contains("<script>alert"), "{}", page.text());
+        let status = house.tcp("GET", "/api/v1/status", "").json();
+        assert_eq!(status["sensors"][0]["name"], name);
+        let metrics = house.tcp("GET", "/metrics", "").text();
+        for line in metrics.lines().filter(|line| line.contains("script")) {
+            assert!(line.contains("sensor=\"\\\"><script>"), "{line}");
+        }
     }
 }

@@ -355,3 +355,27 @@ fn a_certificate_and_a_key_that_do_not_belong_together_are_refused_where_they_st
         "{why}"
     );
 }
+
+#[test]
+fn a_sensors_name_breaks_out_of_no_mail() {
+    let name = "hall \"<b>&'\u{1f600}";
+    let written = format!("name = {}", json!(name));
+    let home = Home::with(&[("name = \"hall\"", &written)]);
+    let service = home.armed();
+    let path = "sim/sensors/hall%20%22%3Cb%3E%26'%F0%9F%98%80";
+    let (status, body) = service.api.ask("PUT", path, &json!({ "pulse": "200ms" }));
+    assert_eq!(status, 200, "{body}");
+    let mail = &home.until_mails(&format!("ALARM motion in {name}"), 1)[0];
+    assert_eq!(mail["to"], json!(["anna@example.org"]));
+    assert!(mail["text"].as_str().unwrap().contains(name), "{mail}");
+    for name in [
+        "a\\r\\nBcc: eve@example.org",
+        "a\\nb",
+        "a\\u0000",
+        &"x".repeat(10_000),
+    ] {
+        home.write(&home.config(&[("name = \"hall\"", &format!("name = \"{name}\""))]));
+        let (code, _, why) = home.cli(&["check"]);
+        assert_eq!(code, 78, "{name}: {why}");
+    }
+}
