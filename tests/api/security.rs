@@ -39,16 +39,20 @@ fn nothing_is_answered_without_a_login_but_health_login_and_static_files() {
                 ("Origin", &origin),
                 ("Content-Type", "application/json"),
             ];
-            let wire = house.tcp_with(method, &path, &headers, "");
+            // A page's head is its page's, and the document knows no other methods.
+            if is_open && method == "HEAD" {
+                continue;
+            }
+            let answer = house.tcp_with(method, &path, &headers, "");
             if is_open {
-                let text = wire.text();
+                let text = answer.text();
                 assert!(
                     !text.contains("hall"),
                     "{method} {path} tells of the house: {text}"
                 );
                 continue;
             }
-            assert_eq!(wire.status, 401, "{method} {path}");
+            assert_eq!(answer.status, 401, "{method} {path}");
         }
         if is_open {
             continue;
