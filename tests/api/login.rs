@@ -364,3 +364,24 @@ fn without_a_proxy_nobody_writes_where_they_come_from() {
     );
     assert_eq!(claimed.status, 429);
 }
+
+#[test]
+fn every_page_of_a_session_carries_its_proof_and_the_way_out() {
+    let house = FakeHouse::run();
+    let browser = house.logs_in("Ben");
+    let page = browser.asks_with("GET", "/", &[("Accept", "text/html")], "");
+    assert_eq!(page.status, 200, "{}", page.text());
+    let meta = format!("<meta name=\"csrf-token\" content=\"{}\">", browser.csrf);
+    assert!(page.text().contains(&meta), "{}", page.text());
+    assert!(page.text().contains("action=\"/logout\"") && page.text().contains("as Ben"));
+    // Without JavaScript, too.
+    let acts = |csrf: &str| {
+        browser
+            .submits("/act", &format!("do=ack&csrf={csrf}"))
+            .status
+    };
+    assert_eq!(acts("0"), 403);
+    assert!(house.asked.try_recv().is_err(), "the panel was asked");
+    assert_eq!(acts(&browser.csrf), 303);
+    assert_eq!(house.last_asked().1.name.as_deref(), Some("Ben"));
+}
