@@ -15,6 +15,7 @@ use crate::alarm::{Durable, Mode, Panel};
 use crate::clock::{SharedClock, SystemClock};
 use crate::config::{CameraDevice, Loaded};
 use crate::daemon::{self, Chosen, Devices, Plan};
+use crate::login::Cost;
 use crate::simulator::{Scenario, SimulatedHouse, World, changed_config};
 use crate::store::{Store, StoreOptions};
 use crate::web::{self, ServiceKind};
@@ -181,6 +182,7 @@ async fn simulate(
         store: StoreOptions {
             stall: args.stall_store.map(std::time::Duration::from_millis),
         },
+        password_cost: Cost::default(),
     };
     let headless = args.headless;
     daemon::run(plan, clock, stop, |inbox| {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 use futures_util::stream::unfold;
@@ -22,7 +22,9 @@ use tokio::time::Instant;
 
 use super::answer::Problem;
 use super::history::{MOST, ask};
+use super::principal::Visitor;
 use super::{App, Line, Snapshot};
+use crate::login::Key;
 
 /// At most five times a second.
 const STATUS_EVERY: Duration = Duration::from_millis(200);
@@ -43,6 +45,7 @@ pub(super) struct From {
 /// longer has lost the house.
 pub(super) async fn stream(
     State(app): State<App>,
+    Extension(visitor): Extension<Visitor>,
     headers: HeaderMap,
     query: Result<Query<From>, QueryRejection>,
 ) -> Result<impl IntoResponse, Problem> {
@@ -70,6 +73,8 @@ pub(super) async fn stream(
         behind: after.is_some(),
         missed: VecDeque::new(),
         held: None,
+        key: visitor.key,
+        ended: app.house.logins.ended(),
         alive,
         alive_at: Instant::now(),
         app,
@@ -96,6 +101,9 @@ struct Feed {
     missed: VecDeque<Line>,
     /// Came live, and waits for what was missed before it.
     held: Option<Line>,
+    /// It ends when this does.
+    key: Option<Key>,
+    ended: watch::Receiver<()>,
     /// A sign of life so often ...
     alive: Option<Duration>,
     /// ... and the next one then.
@@ -120,6 +128,11 @@ impl Feed {
                 tokio::select! {
                     biased;
                     () = self.app.stop.cancelled() => return None,
+                    Ok(()) = self.ended.changed() => {
+                        if self.key.is_some_and(|key| !self.app.house.logins.holds(key)) {
+                            return None;
+                        }
+                    }
                     happened = self.live.recv() => match happened {
                         Ok(line) => self.hold(line),
                         Err(RecvError::Lagged(_)) => self.behind = self.last.is_some(),

@@ -198,6 +198,7 @@ pub(super) fn kind_of(line: &Record) -> &'static str {
         | Record::Granted { .. }
         | Record::Enrolled { .. }
         | Record::Forgotten { .. }
+        | Record::Login { .. }
         | Record::Refused { .. }
         | Record::Test { .. }
         | Record::WalkTest { .. }
