@@ -6,6 +6,7 @@
 mod browser;
 mod dashboard;
 mod everybody;
+mod login;
 mod pictures;
 
 // The built program is talked to as in the tests that need no browser.
