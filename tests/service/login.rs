@@ -314,7 +314,7 @@ fn with_a_certificate_of_its_own_the_service_speaks_tls_and_takes_a_renewed_one(
         assert_eq!(ask(wire, &get(&host, "/healthz", "")).0, wanted, "{host}");
     }
     // Plain HTTP is told so, and who says nothing holds nobody up.
-    let _silent = connect(address, [127, 0, 0, 1].into());
+    let mut silent = connect(address, [127, 0, 0, 1].into());
     let plain = connect(address, [127, 0, 0, 1].into());
     let (status, answer) = ask(plain, &get(&host, "/healthz", ""));
     assert!(status == 400 && answer.contains("https://"), "{answer}");
@@ -332,6 +332,8 @@ fn with_a_certificate_of_its_own_the_service_speaks_tls_and_takes_a_renewed_one(
         wire.read_exact(&mut answer).ok()?;
         (&answer == b"HTTP/1.1 200").then_some(())
     });
+    // No handshake within ten seconds: hung up on.
+    assert_eq!(silent.read(&mut [0; 16]).unwrap_or(0), 0);
     assert!(service.running.stop().success());
 }
 

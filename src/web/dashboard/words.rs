@@ -196,6 +196,7 @@ pub(super) fn kind_of(line: &Record) -> &'static str {
         | Record::Granted { .. }
         | Record::Enrolled { .. }
         | Record::Forgotten { .. }
+        | Record::Login { .. }
         | Record::Refused { .. }
         | Record::Test { .. }
         | Record::WalkTest { .. }
