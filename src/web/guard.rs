@@ -183,7 +183,7 @@ pub(super) fn same_house(
 }
 
 /// A loopback name, or the address we listen at, with our port.
-fn is_ours(name: &str, ours: SocketAddr, encrypted: bool) -> bool {
+pub(super) fn is_ours(name: &str, ours: SocketAddr, encrypted: bool) -> bool {
     let Ok(authority) = name.parse::<Authority>() else {
         return false;
     };

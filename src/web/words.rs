@@ -139,6 +139,7 @@ pub(super) fn reason(what: &Record) -> Option<&'static str> {
         | Record::Granted { .. }
         | Record::Enrolled { .. }
         | Record::Forgotten { .. }
+        | Record::Login { .. }
         | Record::Refused { .. }
         | Record::Restored { .. }
         | Record::Photo { .. }
