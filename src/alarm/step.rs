@@ -296,6 +296,10 @@ impl Alarm {
             subject,
             text,
         } = trouble.clone();
+        if code == TroubleCode::GivenUp {
+            let standing = &mut self.durable.given_up;
+            standing.insert(subject.clone(), text.clone());
+        }
         if self.volatile.troubles.raise(trouble, now) {
             self.record(
                 None,
@@ -316,6 +320,9 @@ impl Alarm {
         now: BootTime,
         out: &mut Vec<Action>,
     ) {
+        if code == TroubleCode::GivenUp {
+            self.durable.given_up.remove(subject);
+        }
         if self.volatile.troubles.clear(code, subject, now) {
             self.record(
                 None,

@@ -40,6 +40,46 @@ fn a_panel_that_was_never_armed_says_so_until_it_is() {
     assert!(!never(&house));
 }
 
+/// The same house after a restart within the boot.
+fn restarted(house: &House) -> House {
+    let durable = house.alarm.durable().clone();
+    let mut back = House {
+        alarm: Alarm::new(super::fixtures::house(), durable, house.now),
+        now: house.now,
+        actions: Vec::new(),
+    };
+    back.event(Event::Started(Started {
+        new_boot: false,
+        store: StoreFound::Restored,
+        gap: None,
+        waiting: 0,
+        arm_away: false,
+    }));
+    back
+}
+
+#[test]
+fn what_was_given_up_stands_after_a_restart_until_something_arrives() {
+    let mut house = House::new(house());
+    let given_up = |house: &House| {
+        let mut troubles = house.alarm.status().troubles.into_iter();
+        troubles.find(|(trouble, _)| trouble.code == TroubleCode::GivenUp)
+    };
+    let lost = Trouble {
+        code: TroubleCode::GivenUp,
+        subject: "Anna".into(),
+        text: "a mail to Anna was given up".into(),
+    };
+    house.event(Event::TroubleRaised(lost.clone()));
+    let mut back = restarted(&house);
+    assert_eq!(given_up(&back).unwrap().0, lost);
+    back.event(Event::TroubleCleared {
+        code: TroubleCode::GivenUp,
+        subject: "Anna".into(),
+    });
+    assert_eq!(given_up(&restarted(&back)), None);
+}
+
 #[test]
 fn an_entry_delay_goes_on_in_another_boot_with_what_was_left() {
     let mut house = House::armed(Mode::Away);
