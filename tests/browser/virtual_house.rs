@@ -10,7 +10,12 @@ use crate::process::House;
 fn opened(house: &House, view: View) -> Browser {
     let mut browser = Browser::at(&house.api, view);
     // While there is no power nobody answers, and what was on its way breaks off.
-    for complaint in ["status of 503", "ERR_INCOMPLETE_CHUNKED_ENCODING", "ERR_CONNECTION", "ERR_EMPTY_RESPONSE"] {
+    for complaint in [
+        "status of 503",
+        "ERR_INCOMPLETE_CHUNKED_ENCODING",
+        "ERR_CONNECTION",
+        "ERR_EMPTY_RESPONSE",
+    ] {
         browser.forgive(complaint);
     }
     browser.open("/house");
@@ -82,12 +87,12 @@ fn on_a_phone_the_house_fits_and_the_figure_obeys_the_arrow_keys() {
     browser.fits();
     let place = || browser.script("return Number(document.querySelector('.figure').dataset.y)");
     let before = place().as_i64().unwrap();
-    browser.write_keys("#plan", "\u{E013}\u{E013}\u{E013}"); // up, three times
+    browser.press_on("#plan", "\u{E013}\u{E013}\u{E013}"); // up, three times
     until("three steps", || {
         (place().as_i64() == Some(before - 3 * 14)).then_some(())
     });
     // Through the beam at the front door.
-    browser.write_keys("#plan", &"\u{E013}".repeat(12));
+    browser.press_on("#plan", &"\u{E013}".repeat(12));
     browser.sees("#state-word", "ALARM");
     browser.sees("#lines", "front door (beam)");
 }
