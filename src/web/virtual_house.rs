@@ -146,7 +146,7 @@ pub(super) async fn decide(
     let Path(call) = path?;
     simulator(&app, &by)?
         .decide_call(call, &answer)
-        .map_err(|why| Problem::new(StatusCode::CONFLICT, why))?;
+        .map_err(Problem::missing)?;
     Ok(Json(json!({ "done": true })))
 }
 
@@ -197,7 +197,7 @@ pub(super) async fn switch_power(
 ) -> Result<Json<Value>, Problem> {
     let sim = simulator(&app, &by)?;
     if !on {
-        (sim.cut_power()).map_err(|why| Problem::new(StatusCode::CONFLICT, why))?;
+        sim.cut_power().map_err(Problem::missing)?;
     }
     Ok(Json(json!({ "on": on })))
 }

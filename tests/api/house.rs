@@ -582,11 +582,12 @@ impl Sim for FakeSim {
     }
 
     fn surroundings(&self) -> Value {
-        json!({"active": ["hall"], "power_switch": true})
+        json!({"active": ["hall"], "power_switch": true, "finger_reader": false, "faces": [],
+               "faces_shown": null, "faults": {"smtp": ["down"]}})
     }
 
     fn speed(&self) -> Value {
-        json!({"speed": 1})
+        json!({"speed": 1, "now": "2026-11-23T09:51:11.123Z"})
     }
 
     fn set_speed(&self, speed: u32) -> Result<(), String> {
