@@ -9,6 +9,7 @@ mod enrol;
 mod module;
 pub mod packet;
 mod reader;
+mod wellness;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
