@@ -26,6 +26,7 @@ pub use detect::{Face, Landmarks, Point};
 pub use embed::Embedding;
 pub use enrol::{Unfit, VIEWS, Views, fit, too_close};
 pub use eyes::{Eyes, FRAME, run};
+pub use fold::{Unexpected, folded};
 pub use message::{Answer, Look, Seen};
 pub use models::{FETCH, KEPT, MODELS, ModelFile, NoModel, install, installed, place};
 pub use picture::{NoPicture, Picture, Rect};
