@@ -15,7 +15,7 @@ use super::{
     Answers, Faults, Finger, MailServer, Model, PhoneFault, Scenario, SimulatedNode,
     SimulatedReader, Stage, TelephoneService,
 };
-use crate::alarm::{Actor, Command, Event, SensorName};
+use crate::alarm::{Event, SensorName};
 use crate::config::{
     Active, Camera, CameraDevice, Config, FingerInput, GpioBackend, Login, ModulePassword, NodeKey,
     NodePort, SmtpSecurity, Source,
@@ -255,9 +255,9 @@ impl Stage for Player<'_> {
         }
     }
 
-    async fn command(&self, command: Command, by: Actor) {
-        let answer = self.inbox.ask(Event::Command { command, by }).await;
-        info!(?answer, "the scenario's command");
+    async fn ask(&self, what: Event) {
+        let answer = self.inbox.ask(what).await;
+        info!(?answer, "the scenario's people");
     }
 
     fn fault(&self, fault: Value) {
