@@ -21,7 +21,10 @@ pub fn ask(
         house.site = dialogue.ask("The house's name, as mails and calls say it", "Home")?;
         Ok(())
     })?;
-    for port in &found.ports {
+    if let Some(port) = found.readers.first() {
+        dialogue.settle(&mut house, &|dialogue, house| reader(dialogue, house, port))?;
+    }
+    for port in found.ports.iter().filter(|it| !found.readers.contains(it)) {
         dialogue.settle(&mut house, &|dialogue, house| node(dialogue, house, port))?;
     }
     loop {
@@ -53,6 +56,15 @@ pub fn ask(
     }
     dialogue.settle(&mut house, &broker)?;
     Ok(house)
+}
+
+fn reader(dialogue: &mut Dialogue<'_>, house: &mut House, port: &Path) -> io::Result<()> {
+    let question = format!(
+        "A fingerprint reader answers on {}. Shall a finger disarm? (say no if strangers can reach it)",
+        port.display()
+    );
+    house.reader = (dialogue.agrees(&question, true)?).then(|| port.to_owned());
+    Ok(())
 }
 
 fn node(dialogue: &mut Dialogue<'_>, house: &mut House, port: &Path) -> io::Result<()> {

@@ -33,7 +33,7 @@ pub use error::{StoreError, StoreFailure};
 pub use history::{
     History, IncidentDetail, StoredDuress, StoredEvent, StoredIncident, StoredMessage, StoredPhoto,
 };
-pub use opening::{Found, Opened};
+pub use opening::{Found, Opened, people_in};
 pub use people::{Credential, KnownBy, PeopleChange, TEMPLATE, known_after};
 pub use photos::{photo_path, read_photo, write_photo, write_whole_photo};
 pub use retention::Removed;

@@ -6,6 +6,7 @@
 
 pub mod command;
 mod enrol;
+mod examine;
 mod module;
 pub mod packet;
 mod reader;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::timeout;
 
+pub use examine::{Examined, NotExamined, examine, is_there};
 pub use reader::{FingerReader, ReaderPort};
 
 /// How far an enrolment is: what to ask of the person.
