@@ -6,6 +6,7 @@
 
 mod answer;
 mod api;
+mod enrolment;
 mod faces;
 mod fields;
 mod fingers;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use asfaleia::access::Access;
+use asfaleia::access::face::Guide;
 use asfaleia::alarm::{
     Actor, Answer, BootTime, Cause, Command, Event, Factor, GasStatus, Incident, IncidentId,
     IncidentKind, Mode, Right, SensorKind, SensorState, SensorStatus, Status, Trouble, TroubleCode,
@@ -111,7 +112,9 @@ impl FakeHouse {
             }),
             access,
             fingers: asfaleia::access::finger::Fingers::new().0,
-            frame: Arc::new(|| Box::pin(async { Err("there is no camera".to_owned()) })),
+            guide: Guide::new(Arc::new(|| {
+                Box::pin(async { Err("there is no camera".to_owned()) })
+            })),
             tokens: Arc::new(TwoTokens),
             version: "9.9.9",
         };
