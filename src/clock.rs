@@ -52,6 +52,9 @@ impl WallTime {
     }
 }
 
+/// Two clocks that are read within this tell the same millisecond.
+const SAME_MOMENT: Duration = Duration::from_millis(1);
+
 /// One moment on both clocks, with the boot it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stamp {
@@ -64,12 +67,20 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// Now.
+    /// Now. On a busy machine time may pass between one clock and the other: they are read again
+    /// then, as everything that is shown with a time would be wrong by as much.
     pub fn now(clock: &dyn Clock) -> Self {
-        Stamp {
-            boot: clock.boot(),
-            wall: clock.wall(),
-            boot_id: clock.boot_id().to_owned(),
+        let mut tries = 0..4;
+        loop {
+            let (boot, wall) = (clock.boot(), clock.wall());
+            if tries.next().is_none() || clock.boot().since(boot) < SAME_MOMENT {
+                let boot_id = clock.boot_id().to_owned();
+                return Stamp {
+                    boot,
+                    wall,
+                    boot_id,
+                };
+            }
         }
     }
 
@@ -144,6 +155,8 @@ fn nanos(id: rustix::time::ClockId) -> BootTime {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
 
     #[test]
@@ -152,6 +165,31 @@ mod tests {
             WallTime(1_795_427_471_123).rfc3339(),
             "2026-11-23T09:51:11.123Z"
         );
+    }
+
+    #[test]
+    fn the_clocks_of_a_stamp_are_read_at_the_same_moment() {
+        /// Each look at the wall takes long, but for the third.
+        struct Interrupted(Mutex<(u32, u64)>);
+        impl Clock for Interrupted {
+            fn boot(&self) -> BootTime {
+                BootTime::from_nanos(self.0.lock().unwrap().1 * 1_000_000)
+            }
+            fn wall(&self) -> WallTime {
+                let (looks, now) = &mut *self.0.lock().unwrap();
+                *looks += 1;
+                if *looks != 3 {
+                    *now += 500;
+                }
+                WallTime(1_795_427_471_000 + i64::try_from(*now).unwrap())
+            }
+            fn boot_id(&self) -> &str {
+                "b"
+            }
+        }
+        let stamp = Stamp::now(&Interrupted(Mutex::default()));
+        let switched_on = stamp.wall_of(BootTime::ZERO);
+        assert_eq!(switched_on, WallTime(1_795_427_471_000));
     }
 
     #[test]

@@ -260,7 +260,8 @@ path = "{store}"
         }
     }
 
-    fn socket(&self) -> PathBuf {
+    /// Where the API answers.
+    pub(crate) fn socket(&self) -> PathBuf {
         self.directory.path().join("socket")
     }
 
@@ -348,13 +349,18 @@ path = "{store}"
         line.unwrap_or("unknown").to_owned()
     }
 
+    /// The program, as its parent sees it.
+    pub(crate) fn service(&mut self) -> &mut Child {
+        &mut self.service
+    }
+
     pub(crate) async fn stop(mut self) {
-        for child in [Some(&mut self.service), self.broker.as_mut()]
-            .into_iter()
-            .flatten()
-        {
-            child.kill().expect("it runs");
-            child.wait().expect("it ends");
+        // It may have been told to end already.
+        let _ = self.service().kill();
+        self.service().wait().expect("it ends");
+        if let Some(mut broker) = self.broker {
+            broker.kill().expect("it runs");
+            broker.wait().expect("it ends");
         }
     }
 }

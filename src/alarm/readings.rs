@@ -27,7 +27,14 @@ impl Alarm {
             .is_some_and(|marks| marks.inhibited.is_some())
     }
 
-    pub(super) fn reading(&mut self, reading: Reading, now: BootTime, out: &mut Vec<Action>) {
+    /// A sensor says something, as it was at `read`.
+    pub(super) fn reading(
+        &mut self,
+        reading: Reading,
+        read: BootTime,
+        now: BootTime,
+        out: &mut Vec<Action>,
+    ) {
         let Reading {
             sensor: name,
             active,
@@ -49,7 +56,7 @@ impl Alarm {
         }
         // A motion seen now is news, although an old one was found before.
         let news = active && !found && sensor.kind.is_momentary() && sensing.only_found;
-        let changed = sensing.level(active, now) || news;
+        let changed = sensing.level(active, read, now) || news;
         sensing.only_found = found && active && (changed || sensing.only_found);
         if raw.is_some() {
             self.check_plausible(&sensor, now, out);

@@ -10,8 +10,10 @@ use super::time::BootTime;
 pub(super) struct Sensing {
     /// Its level; `None` until it has said something in this run.
     pub(super) level: Option<bool>,
-    /// Since when it has been at this level.
+    /// Since when it has counted as being at this level: never before what was decided already.
     pub(super) since: BootTime,
+    /// Since when it has been at this level, by the reading's own time: an edge's is the kernel's.
+    pub(super) began: BootTime,
     /// Its last sign of life, or the start of this run.
     pub(super) heard: BootTime,
     /// It is active, but that was only found, never seen to begin.
@@ -33,6 +35,7 @@ impl Sensing {
         Sensing {
             level: None,
             since: now,
+            began: now,
             heard: now,
             only_found: false,
             silent: None,
@@ -53,13 +56,14 @@ impl Sensing {
         self.level == Some(false) && self.silent.is_none()
     }
 
-    /// Takes a level. `true` if it changed.
-    pub(super) fn level(&mut self, active: bool, now: BootTime) -> bool {
+    /// Takes a level that was read at `read`. `true` if it changed.
+    pub(super) fn level(&mut self, active: bool, read: BootTime, now: BootTime) -> bool {
         if self.level == Some(active) {
             return false;
         }
         self.level = Some(active);
         self.since = now;
+        self.began = read;
         if !active {
             self.hold_until = None;
         }
@@ -164,14 +168,14 @@ mod tests {
         let mut policy = sensor("hall", SensorKind::Motion);
         policy.hold = Duration::from_secs(2);
         let mut sensing = Sensing::new(at(0));
-        sensing.level(true, at(1));
+        sensing.level(true, at(1), at(1));
         assert!(!sensing.activated(&policy, at(1)));
         assert_eq!(sensing.hold_deadline(), Some(at(3)));
         assert!(sensing.held(&policy, at(3)));
-        sensing.level(false, at(4));
-        sensing.level(true, at(5));
+        sensing.level(false, at(4), at(4));
+        sensing.level(true, at(5), at(5));
         assert!(!sensing.activated(&policy, at(5)));
-        sensing.level(false, at(6));
+        sensing.level(false, at(6), at(6));
         assert_eq!(sensing.hold_deadline(), None, "it let go too early");
     }
 

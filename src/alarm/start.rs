@@ -232,6 +232,9 @@ impl Alarm {
                 out,
             );
         }
+        for (to, text) in self.durable.given_up.clone() {
+            self.raise(Self::trouble(TroubleCode::GivenUp, &to, text), now, out);
+        }
         if self
             .durable
             .gas

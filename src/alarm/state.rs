@@ -39,6 +39,9 @@ pub struct Durable {
     /// Ways in that were tried in vain.
     #[serde(default)]
     pub tries: Vec<Tries>,
+    /// To whom messages were given up, and what is said about it: a loss is not over with a restart.
+    #[serde(default)]
+    pub given_up: BTreeMap<String, String>,
 }
 
 impl Default for Durable {
@@ -54,6 +57,7 @@ impl Default for Durable {
             ever_armed: false,
             no_trouble_mail_before: None,
             tries: Vec::new(),
+            given_up: BTreeMap::new(),
         }
     }
 }

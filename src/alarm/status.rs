@@ -140,15 +140,15 @@ impl Alarm {
         let (state, since) = if let Some(silent) = sensing.silent {
             (SensorState::Silent, silent)
         } else if self.is_inhibited(&sensor.name) {
-            (SensorState::Inhibited, sensing.since)
+            (SensorState::Inhibited, sensing.began)
         } else if warming {
-            (SensorState::WarmingUp, sensing.since)
+            (SensorState::WarmingUp, sensing.began)
         } else if sensor.soak {
-            (SensorState::Soak, sensing.since)
+            (SensorState::Soak, sensing.began)
         } else if sensing.is_active() {
-            (SensorState::Active, sensing.since)
+            (SensorState::Active, sensing.began)
         } else {
-            (SensorState::Inactive, sensing.since)
+            (SensorState::Inactive, sensing.began)
         };
         SensorStatus {
             name: sensor.name.clone(),

@@ -47,10 +47,10 @@ impl Alarm {
         &self.policy
     }
 
-    /// Something happened. Deadlines due at or before `now` run first. A time before the latest
-    /// one counts as the latest one.
-    pub fn step(&mut self, event: Event, now: BootTime, out: &mut Vec<Action>) -> Answer {
-        let now = now.max(self.volatile.now);
+    /// Something happened. Deadlines due at or before `at` run first. A time before the latest
+    /// one counts as the latest one; only a sensor shows its own.
+    pub fn step(&mut self, event: Event, at: BootTime, out: &mut Vec<Action>) -> Answer {
+        let now = at.max(self.volatile.now);
         self.run_deadlines(now, out);
         self.volatile.now = now;
         let answer = match event {
@@ -59,7 +59,7 @@ impl Alarm {
                 Answer::Done
             }
             Event::Reading(reading) => {
-                self.reading(reading, now, out);
+                self.reading(reading, at, now, out);
                 Answer::Done
             }
             Event::Lost { sensor } => {
@@ -296,6 +296,10 @@ impl Alarm {
             subject,
             text,
         } = trouble.clone();
+        if code == TroubleCode::GivenUp {
+            let standing = &mut self.durable.given_up;
+            standing.insert(subject.clone(), text.clone());
+        }
         if self.volatile.troubles.raise(trouble, now) {
             self.record(
                 None,
@@ -316,6 +320,9 @@ impl Alarm {
         now: BootTime,
         out: &mut Vec<Action>,
     ) {
+        if code == TroubleCode::GivenUp {
+            self.durable.given_up.remove(subject);
+        }
         if self.volatile.troubles.clear(code, subject, now) {
             self.record(
                 None,

@@ -67,6 +67,8 @@ pub(super) fn run(places: &Places, args: RunArgs) -> Result {
             .web
             .as_ref()
             .and_then(|web| listen(web.listen, &mut unopened));
+        let taken = config.web.as_ref().map(|web| web.listen);
+        let taken = taken.filter(|_| listener.is_none());
         let socket = socket(places, &mut unopened)?;
         for (_, why) in &unopened {
             error!("{why}");
@@ -77,6 +79,7 @@ pub(super) fn run(places: &Places, args: RunArgs) -> Result {
             kind: ServiceKind::Run,
             socket,
             listener,
+            taken,
             unopened,
             devices,
             first_state: Durable::default(),
@@ -113,8 +116,8 @@ fn listen(address: std::net::SocketAddr, unopened: &mut Unopened) -> Option<TcpL
     listener
         .map_err(|error| {
             let why = format!(
-                "listening on {address} for [web]: {error}; going on without it: free the port, or \
-                 choose another, and restart asfaleia"
+                "listening on {address} for [web]: {error}; going on without it, and trying again: \
+                 free the port, or choose another and restart asfaleia"
             );
             unopened.push((address.to_string(), why));
         })

@@ -161,6 +161,7 @@ async fn simulate(
         kind: ServiceKind::Simulate,
         socket,
         listener: Some(listener),
+        taken: None,
         unopened: Vec::new(),
         devices: Devices {
             camera_fault: world.faults().camera(),

@@ -3,6 +3,7 @@
 //! The Pi has no clock battery. What is not known at the boot is known once the clock is right, and
 //! what was written down until then gets its right time.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +14,9 @@ use tracing::{info, warn};
 use super::journal::Journal;
 use super::restore::gap;
 use crate::alarm::{Away, Event, IncidentId, Status};
-use crate::clock::{Clock, Stamp};
+use crate::clock::{Clock, Stamp, WallTime};
 use crate::inbox::Inbox;
-use crate::store::History;
+use crate::store::{History, IncidentDetail};
 
 /// A clock that nobody has set yet is looked at so often ...
 const LOOK_SOON: Duration = Duration::from_secs(5);
@@ -86,12 +87,7 @@ impl Absence {
         };
         let ago = |then: &Stamp| gap(then, &started);
         let incidents = self.incidents.iter().filter_map(|id| {
-            let stored = self.history.incident(*id).ok()??.incident;
-            let began = Stamp {
-                boot: stored.incident.since,
-                wall: stored.since,
-                boot_id: stored.saved.boot_id,
-            };
+            let began = began(&self.history, *id)?;
             Some((*id, ago(&began)?))
         });
         Away {
@@ -109,6 +105,34 @@ pub(super) fn going_on(status: &watch::Receiver<Arc<Status>>) -> Vec<IncidentId>
         .incidents
         .iter()
         .map(|incident| incident.id)
+        .collect()
+}
+
+/// When an incident began, as it was written down then.
+fn began(history: &History, id: IncidentId) -> Option<Stamp> {
+    let IncidentDetail {
+        incident, events, ..
+    } = history.incident(id).ok()??;
+    // The incident itself is saved again in later boots; the line that opened it is not.
+    let opened_in = events.into_iter().next().map(|opened| opened.boot_id);
+    Some(Stamp {
+        boot: incident.incident.since,
+        wall: incident.since,
+        boot_id: opened_in.unwrap_or(incident.saved.boot_id),
+    })
+}
+
+/// When those of the incidents began that did so in another boot: the boot clock of this one knows no
+/// such time.
+pub(super) fn began_before(
+    history: &History,
+    incidents: &[IncidentId],
+    now: &Stamp,
+) -> BTreeMap<IncidentId, WallTime> {
+    (incidents.iter())
+        .filter_map(|id| Some((*id, began(history, *id)?)))
+        .filter(|(_, began)| began.boot_id != now.boot_id)
+        .map(|(id, began)| (id, began.wall))
         .collect()
 }
 

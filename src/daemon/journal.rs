@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use serde_json::Value;
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::{Instant, timeout_at};
 
@@ -15,6 +14,7 @@ use crate::clock::{SharedClock, Stamp};
 use crate::outbox::{self, Update};
 use crate::panel::message_row;
 use crate::store::{Batch, EventId, EventRow, PeopleChange, PhotoRow, StoreHandle, StoredEvent};
+use crate::web::Line;
 
 /// The stream shows an event when it can be read back; a disk that hangs is waited for only so
 /// long.
@@ -32,7 +32,7 @@ pub type Committed = Shared<BoxFuture<'static, bool>>;
 pub struct Journal {
     inner: Arc<Mutex<Inner>>,
     clock: SharedClock,
-    live: broadcast::Sender<Arc<Value>>,
+    live: broadcast::Sender<Line>,
 }
 
 struct Inner {
@@ -43,7 +43,7 @@ struct Inner {
 }
 
 /// Events, when they are committed, and until when that is waited for.
-type Written = (Vec<Arc<Value>>, Committed, Instant);
+type Written = (Vec<Line>, Committed, Instant);
 
 /// When each path last delivered something.
 pub type Proven = std::collections::BTreeMap<String, crate::clock::WallTime>;
@@ -74,7 +74,7 @@ impl Journal {
     }
 
     /// History as it grows.
-    pub(super) fn live(&self) -> broadcast::Sender<Arc<Value>> {
+    pub(super) fn live(&self) -> broadcast::Sender<Line> {
         self.live.clone()
     }
 
@@ -99,7 +99,7 @@ impl Journal {
                 what,
             };
             inner.next = EventId(inner.next.0 + 1);
-            shown.push(Arc::new(StoredEvent::of(&row, &at).to_json()));
+            shown.push(Line::of(&StoredEvent::of(&row, &at).to_json()));
             batch.events.push(row);
         }
         if !batch.proven.is_empty() {
@@ -188,7 +188,7 @@ impl Journal {
     }
 }
 
-async fn feed(mut queue: mpsc::UnboundedReceiver<Written>, live: broadcast::Sender<Arc<Value>>) {
+async fn feed(mut queue: mpsc::UnboundedReceiver<Written>, live: broadcast::Sender<Line>) {
     while let Some((events, committed, at_latest)) = queue.recv().await {
         let _ = timeout_at(at_latest, committed).await;
         for event in events {

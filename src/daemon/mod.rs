@@ -17,8 +17,9 @@ mod shown;
 mod sources;
 mod standing;
 mod upkeep;
+mod web_port;
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -81,6 +82,8 @@ pub struct Plan {
     pub socket: Option<web::Socket>,
     /// Where the API listens on TCP, bound already.
     pub listener: Option<TcpListener>,
+    /// Where it shall listen as soon as it can: somebody else has that port.
+    pub taken: Option<SocketAddr>,
     /// Of these two what could not be opened, and why: each is the trouble `web`.
     pub unopened: Vec<(String, String)>,
     /// Devices that are simulated.
@@ -132,6 +135,7 @@ pub async fn run(
         kind,
         socket,
         listener,
+        taken,
         unopened,
         devices,
         first_state,
@@ -237,8 +241,11 @@ pub async fn run(
     let (last_photo, last_photo_now) = watch::channel(None);
     let changes = hands::ChangeSlot::default();
     let errors = Errors::default();
+    let incidents = away::going_on(&status_now);
+    let history = History::open(&store_dir);
     let composer = Composer {
         status: status_now.clone(),
+        began_before: away::began_before(&history, &incidents, &now),
         waiting: waiting_now,
         proven: proven_now.clone(),
         errors: errors.clone(),
@@ -331,7 +338,7 @@ pub async fn run(
         inbox: inbox.clone(),
         status: snapshot_now,
         outputs: Arc::new(ShownOutputs(outputs)),
-        history: Arc::new(ShownHistory(History::open(&store_dir))),
+        history: Arc::new(ShownHistory(history.clone())),
         live: journal.live(),
         sim: devices.sim.map(|make| make(simulated)),
         kind,
@@ -345,6 +352,7 @@ pub async fn run(
     let listener = listener
         .map(tokio::net::TcpListener::from_std)
         .transpose()?;
+    let listener = web_port::listener(listener, taken, inbox.clone());
     let serving = web::serve(house, listener, socket, ending.clone());
     let mut serving = tokio::spawn(pulses.task("web", serving));
 
@@ -357,8 +365,8 @@ pub async fn run(
         started: now,
         last_life: restored.last_life,
         oldest_waiting,
-        incidents: away::going_on(&status_now),
-        history: History::open(&store_dir),
+        incidents,
+        history: history.clone(),
     };
     let (written, told) = (journal.clone(), inbox.clone());
     let away = move || absence.clone().follow(written.clone(), told.clone());
@@ -368,7 +376,7 @@ pub async fn run(
             let upkeep = Upkeep {
                 journal: journal.clone(),
                 store: actor.handle(),
-                history: History::open(&store_dir),
+                history,
                 config: config_now.clone(),
                 inbox: inbox.clone(),
                 people,

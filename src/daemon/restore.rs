@@ -7,7 +7,7 @@ use tracing::warn;
 use super::journal::Proven;
 use crate::alarm::{Durable, Started, StoreFound};
 use crate::clock::Stamp;
-use crate::config::{Config, OnBoot};
+use crate::config::{Config, Contact, OnBoot};
 use crate::outbox::Message;
 use crate::panel::SavedState;
 use crate::store::{Found, Saved};
@@ -81,6 +81,8 @@ pub fn restore(
                     if started.new_boot {
                         state.alarm.rebase(saved_at.boot, now.boot);
                     }
+                    // Nothing can be delivered any more to somebody who is not in the file.
+                    (state.alarm.given_up).retain(|to, _| is_told(config, to));
                     restored.state = state;
                     started.store = StoreFound::Restored;
                 }
@@ -104,6 +106,14 @@ pub fn restore(
     }
     started.arm_away = started.new_boot && config.panel.on_boot == OnBoot::Away;
     (restored, started)
+}
+
+/// Whether messages go to whom the trouble `given-up` calls this.
+fn is_told(config: &Config, to: &str) -> bool {
+    let mailed = |contact: &Contact| contact.name == to && contact.email.is_some();
+    (to == "phone" && config.phone.is_some())
+        || (config.email.is_some() && config.contacts.iter().any(mailed))
+        || config.webhooks.iter().any(|webhook| webhook.name == to)
 }
 
 /// Time without a sign of life, as well as the clocks tell.

@@ -141,6 +141,8 @@ fn detail(detail: &IncidentDetail) -> Value {
 pub struct Composer {
     /// The panel's.
     pub status: watch::Receiver<Arc<Status>>,
+    /// When incidents began that an earlier boot left, as the store has it.
+    pub began_before: BTreeMap<IncidentId, WallTime>,
     /// The outbox's.
     pub waiting: watch::Receiver<Waiting>,
     /// The journal's.
@@ -175,6 +177,7 @@ impl Composer {
                 oldest: waiting.oldest.map(|then| outbox::corrected(&then, &now).0),
             },
             proven: self.proven.borrow().clone(),
+            began_before: self.began_before.clone(),
             errors,
         }
     }
@@ -251,6 +254,7 @@ mod tests {
         let errors = Errors::default();
         let composer = Composer {
             status,
+            began_before: BTreeMap::new(),
             waiting,
             proven,
             errors: errors.clone(),

@@ -28,8 +28,8 @@ pub struct Node {
     foreign: HashSet<PortId>,
     /// Ports that did not speak: not opened again before all others were tried.
     mute: HashSet<PortId>,
-    /// The panel was told that the node is gone.
-    gone: bool,
+    /// The panel was told that the node is gone, in these words.
+    gone: Option<String>,
 }
 
 /// A sensor of the node.
@@ -96,7 +96,7 @@ impl Node {
             noise: Noise::default(),
             foreign: HashSet::new(),
             mute: HashSet::new(),
-            gone: false,
+            gone: None,
         }
     }
 
@@ -195,7 +195,7 @@ impl Node {
 
     fn good_line(&mut self, line: &Line, first: bool, at: BootTime) {
         // Also at the first line of all: an earlier run of this task may have said so.
-        if std::mem::take(&mut self.gone) || first {
+        if self.gone.take().is_some() || first {
             self.clear(TroubleCode::NodeGone);
         }
         self.count_line(false);
@@ -244,19 +244,22 @@ impl Node {
     }
 
     fn say_gone(&mut self, why: &Lost) {
-        if std::mem::replace(&mut self.gone, true) {
-            return;
-        }
-        for bound in &self.bound {
-            let sensor = bound.sensor.clone();
-            self.inbox.send(Event::Lost { sensor });
-        }
         let text = format!(
             "the node \"{}\" on {} is gone: {why}",
             self.name,
             self.ports.describe(&self.port)
         );
-        self.raise(TroubleCode::NodeGone, text);
+        let told = self.gone.replace(text.clone());
+        if told.is_none() {
+            for bound in &self.bound {
+                let sensor = bound.sensor.clone();
+                self.inbox.send(Event::Lost { sensor });
+            }
+        }
+        // Another cause needs another remedy.
+        if told.as_ref() != Some(&text) {
+            self.raise(TroubleCode::NodeGone, text);
+        }
     }
 
     fn raise(&self, code: TroubleCode, text: String) {

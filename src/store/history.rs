@@ -155,7 +155,7 @@ impl History {
     pub fn events(&self, after: u64, limit: usize) -> Result<Vec<StoredEvent>, StoreError> {
         self.ask(|connection| {
             let sql = "SELECT * FROM events WHERE id > ?1 ORDER BY id LIMIT ?2";
-            collect(connection, sql, params![key(after), many(limit)], event)
+            collect(connection, sql, params![asked(after), many(limit)], event)
         })
     }
 
@@ -173,7 +173,7 @@ impl History {
         before: Option<u64>,
         limit: usize,
     ) -> Result<Vec<StoredIncident>, StoreError> {
-        let before = before.map_or(i64::MAX, key);
+        let before = before.map_or(i64::MAX, asked);
         self.ask(|connection| {
             let sql = "SELECT * FROM incidents WHERE id < ?1 ORDER BY id DESC LIMIT ?2";
             collect(connection, sql, params![before, many(limit)], incident)
@@ -245,6 +245,11 @@ impl History {
         question(&connection)
             .map_err(|error| StoreError::sql("reading the history from", &path, &error))
     }
+}
+
+/// A number that somebody asks for: one that none of ours can reach is greater than all of them.
+fn asked(id: u64) -> i64 {
+    i64::try_from(id).unwrap_or(i64::MAX)
 }
 
 /// A record as two columns, or as the API's `kind` and `data`.

@@ -4,22 +4,24 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Extension, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::App;
 use super::answer::Problem;
 use super::fields::Fields;
 use super::principal::owner_only;
-use super::{App, StatusBody};
 use crate::alarm::{Actor, Answer, Command, Event, Mode, Test};
 
 /// The panel answers within 20 ms; one that took longer than this is not answering at all.
 const PANEL_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
-pub(super) async fn status(State(app): State<App>) -> Json<StatusBody> {
-    Json(app.house.status_body())
+pub(super) async fn status(State(app): State<App>) -> impl IntoResponse {
+    let headers = [(header::CONTENT_TYPE, "application/json")];
+    (headers, app.told.status(&app.house))
 }
 
 #[derive(Deserialize)]

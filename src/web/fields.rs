@@ -28,13 +28,8 @@ impl<T: DeserializeOwned> FromRequest<App> for Fields<T> {
 
     async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
         let tcp = matches!(request.extensions().get(), Some(Peer::Tcp { .. }));
-        let (parts, body) = request.into_parts();
-        let bytes = tokio::time::timeout(TIME, read(body)).await.map_err(|_| {
-            Problem::new(
-                StatusCode::REQUEST_TIMEOUT,
-                format!("the body took longer than {} s to arrive", TIME.as_secs()),
-            )
-        })??;
+        let (parts, sent) = request.into_parts();
+        let bytes = body(sent).await?;
         let text = bytes.trim_ascii();
         if text.is_empty() {
             return parse(b"{}");
@@ -57,6 +52,16 @@ fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<Fields<T>, Problem> {
     serde_json::from_slice(text)
         .map(Fields)
         .map_err(|error| Problem::bad(format!("the body is not understood: {error}")))
+}
+
+/// A body, whole, in time and no longer than [`LIMIT`].
+pub(super) async fn body(sent: Body) -> Result<Vec<u8>, Problem> {
+    tokio::time::timeout(TIME, read(sent)).await.map_err(|_| {
+        Problem::new(
+            StatusCode::REQUEST_TIMEOUT,
+            format!("the body took longer than {} s to arrive", TIME.as_secs()),
+        )
+    })?
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, Problem> {

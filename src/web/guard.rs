@@ -1,6 +1,7 @@
 //! Every request passes here first. A web page elsewhere must not disarm the house: on TCP the
 //! `Host` must be ours (a name that was made to point at this machine is not), and an `Origin`,
-//! which browsers send along, must be the same.
+//! which browsers send along, must be the same. What comes with a session's cookie and changes
+//! something must prove beside it that a page of ours sent it.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,10 +10,10 @@ use axum::http::header::{self, HeaderName, HeaderValue};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 
 use super::answer::Problem;
-use super::{App, page, principal};
+use super::{App, login, principal};
 
 /// Where a connection came in.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +27,16 @@ pub(super) enum Peer {
     },
 }
 
-/// Lets a request through with its [`Actor`](crate::alarm::Actor), or answers it itself.
+/// What forms of our own pages are sent to. They carry their proof as a field, which
+/// [`Form`](super::form::Form) checks; everything else carries it as the header [`CSRF`].
+const FORMS: [&str; 4] = ["/login", "/welcome", "/logout", "/act"];
+
+/// The header that proves that a page of ours asks. Pages have its value from
+/// [`Visitor::csrf`](super::principal::Visitor).
+const CSRF: HeaderName = HeaderName::from_static("x-csrf-token");
+
+/// Lets a request through with its [`Actor`](crate::alarm::Actor) and its
+/// [`Visitor`](super::principal::Visitor), or answers it itself.
 pub(super) async fn guard(
     State(app): State<App>,
     Extension(peer): Extension<Peer>,
@@ -35,7 +45,9 @@ pub(super) async fn guard(
 ) -> Response {
     let mut response = match admit(&app, peer, &mut request) {
         Ok(()) => next.run(request).await,
-        Err(problem) if request.uri().path() == "/" => page::denied(&problem),
+        Err(problem) if problem.status == StatusCode::UNAUTHORIZED && is_page(&request) => {
+            Redirect::to(login::first_page(&app.house)).into_response()
+        }
         Err(problem) => problem.into_response(),
     };
     for (name, value) in HEADERS {
@@ -47,15 +59,17 @@ pub(super) async fn guard(
     response
 }
 
-/// No scripts at all, nothing from elsewhere, in nobody's frame, in no cache.
+/// Nothing from elsewhere, no script or style inside a page, in nobody's frame, in no cache. The
+/// referrer stays at home; with none at all browsers would not say either where a form comes from.
 const HEADERS: [(HeaderName, &str); 5] = [
     (
         header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; \
-         form-action 'none'; frame-ancestors 'none'",
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+         img-src 'self' blob:; manifest-src 'self'; base-uri 'none'; form-action 'self'; \
+         frame-ancestors 'none'",
     ),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
+    (header::REFERRER_POLICY, "same-origin"),
     (header::CACHE_CONTROL, "no-store"),
     (
         HeaderName::from_static("cross-origin-resource-policy"),
@@ -63,7 +77,16 @@ const HEADERS: [(HeaderName, &str); 5] = [
     ),
 ];
 
+/// Answered without a login: that the program runs, how to log in, and what pages look like.
+fn is_open(path: &str) -> bool {
+    matches!(path, "/healthz" | "/login" | "/welcome" | "/style.css")
+        || path.starts_with("/static/")
+}
+
 fn admit(app: &App, peer: Peer, request: &mut Request) -> Result<(), Problem> {
+    let path = request.uri().path();
+    let changes = !request.method().is_safe();
+    let is_form = FORMS.contains(&path);
     if let Peer::Tcp { ours } = peer {
         let behind_proxy = app
             .house
@@ -73,14 +96,43 @@ fn admit(app: &App, peer: Peer, request: &mut Request) -> Result<(), Problem> {
             .as_ref()
             .is_some_and(|web| web.behind_proxy);
         same_house(request.headers(), request.uri(), ours, behind_proxy)?;
+        if changes && is_form {
+            from_our_page(request.headers())?;
+        }
     }
-    // Without a login: it says no more than that the program runs.
-    if matches!(request.uri().path(), "/healthz" | "/style.css") {
+    if is_open(path) {
         return Ok(());
     }
-    let actor = principal::who(&app.house, peer, request.headers())?;
-    request.extensions_mut().insert(actor);
+    let visitor = principal::who(&app.house, peer, request.headers())?;
+    if changes && !is_form {
+        let csrf = request.headers().get(CSRF);
+        visitor.proves(csrf.and_then(|csrf| csrf.to_str().ok()))?;
+    }
+    request.extensions_mut().insert(visitor.actor.clone());
+    request.extensions_mut().insert(visitor);
     Ok(())
+}
+
+/// A browser that shows pages asks, not a program.
+fn is_page(request: &Request) -> bool {
+    let accepts = request.headers().get(header::ACCEPT);
+    !request.uri().path().starts_with("/api/")
+        && accepts
+            .and_then(|accepts| accepts.to_str().ok())
+            .is_some_and(|accepts| accepts.contains("text/html"))
+}
+
+/// A form can be sent from anywhere, so it must say that it comes from here. `Origin` is compared
+/// by [`same_house`].
+fn from_our_page(headers: &HeaderMap) -> Result<(), Problem> {
+    let same = headers.get("sec-fetch-site");
+    if headers.contains_key(header::ORIGIN) || same.is_some_and(|site| site == "same-origin") {
+        return Ok(());
+    }
+    Err(Problem::new(
+        StatusCode::FORBIDDEN,
+        "a form must say where it comes from (Origin), as browsers do; programs use /api/v1",
+    ))
 }
 
 /// Checks `Host` and `Origin`. Behind a proxy the name is the proxy's, which we do not know; the

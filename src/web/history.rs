@@ -21,8 +21,8 @@ pub(super) const MOST: usize = 1_000;
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
     after: Option<u64>,
-    limit: Option<usize>,
-    last: Option<usize>,
+    limit: Option<u64>,
+    last: Option<u64>,
 }
 
 /// `?after=ID&limit=N`: what came after that id; `?last=N`: the newest. Oldest first in both.
@@ -54,7 +54,7 @@ pub(super) async fn events(
 #[serde(deny_unknown_fields)]
 pub(super) struct Before {
     before: Option<u64>,
-    limit: Option<usize>,
+    limit: Option<u64>,
 }
 
 pub(super) async fn incidents(
@@ -91,8 +91,10 @@ pub(super) async fn photo(
     Ok(([(header::CONTENT_TYPE, "image/jpeg")], jpeg))
 }
 
-fn at_most(limit: Option<usize>) -> usize {
-    limit.unwrap_or(MOST).min(MOST)
+fn at_most(limit: Option<u64>) -> usize {
+    limit.map_or(MOST, |limit| {
+        usize::try_from(limit).unwrap_or(MOST).min(MOST)
+    })
 }
 
 /// Reads from the history on a thread that may wait for the disk.

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 
-use super::{Snapshot, Tokens};
+use super::{Line, Snapshot, Tokens};
 use crate::access::Access;
 use crate::access::face::Guide;
 use crate::access::finger::Fingers;
@@ -30,10 +30,10 @@ pub struct House {
     pub outputs: Arc<dyn Outputs>,
     /// What happened.
     pub history: Arc<dyn History>,
-    /// History as it grows: the objects of `GET events`, in the order of their ids. An event is
+    /// History as it grows: the lines of `GET events`, in the order of their ids. One is
     /// sent here when [`History::events`] can read it, so that a stream that catches up and then
     /// goes on misses none; only while the store fails it is sent without.
-    pub live: broadcast::Sender<Arc<Value>>,
+    pub live: broadcast::Sender<Line>,
     /// Simulated devices, if there are any.
     pub sim: Option<Arc<dyn Sim>>,
     /// A real service or a simulator.

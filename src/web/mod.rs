@@ -10,17 +10,23 @@ mod enrolment;
 mod faces;
 mod fields;
 mod fingers;
+mod form;
 mod guard;
 mod history;
 mod house;
+mod html;
+mod login;
 mod metrics;
+mod openapi;
 mod page;
 mod people;
 mod principal;
+mod routes;
 mod serve;
 mod sim;
 mod snapshot;
 mod stream;
+mod told;
 mod words;
 
 use std::sync::Arc;
@@ -29,32 +35,41 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware;
-use axum::routing::{delete, get, post, put};
 use tokio_util::sync::CancellationToken;
 
 pub use house::{History, House, OutputState, Outputs, Reload, ServiceKind, Sim};
+pub use openapi::openapi;
 pub use principal::{Holder, NoTokens, Tokens};
 pub use serve::{Socket, SocketError, bind_socket, serve, usual_sockets};
 pub use snapshot::{
     IncidentBody, OnOff, OutboxBody, OutboxSummary, OutputsBody, SensorBody, Snapshot, StatusBody,
     TroubleBody,
 };
+pub use told::Line;
 pub use words::sentence;
 
 use answer::Problem;
+use routes::{Routes, delete, get, post, put};
+use told::Told;
 
 /// What every request is answered from.
 #[derive(Clone)]
 struct App {
     house: Arc<House>,
+    told: Arc<Told>,
     /// Open streams end when this is cancelled.
     stop: CancellationToken,
 }
 
-/// Everything that can be asked. The caller adds whom it serves as an extension
-/// ([`guard::Peer`]).
-fn router(app: App) -> Router {
-    let api = Router::new()
+/// Method and path of everything that can be asked, as [`openapi`] has them; pages for people and what
+/// belongs to them are there too.
+pub fn routes() -> Vec<(&'static str, String)> {
+    table().names()
+}
+
+fn table() -> Routes {
+    let api = Routes::below("/api/v1")
+        .route("/openapi.json", get(openapi::document))
         .route("/status", get(api::status))
         .route("/arm", post(api::arm))
         .route("/disarm", post(api::disarm))
@@ -81,7 +96,8 @@ fn router(app: App) -> Router {
         .route("/photos/{id}", get(history::photo))
         .route("/sim/sensors/{name}", put(sim::sensor))
         .route("/sim/outputs", get(sim::outputs))
-        .route("/sim/faults", get(sim::faults).put(sim::set_faults))
+        .route("/sim/faults", get(sim::faults))
+        .route("/sim/faults", put(sim::set_faults))
         .route("/sim/finger", put(sim::finger))
         .route("/sim/mails", get(sim::mails))
         .route(
@@ -90,12 +106,22 @@ fn router(app: App) -> Router {
         )
         .route("/sim/calls", get(sim::calls))
         .route("/sim/face", put(sim::faces));
-    Router::new()
-        .nest("/api/v1", api)
+    Routes::below("")
         .route("/", get(page::page))
         .route("/style.css", get(page::style))
+        .route("/login", get(login::login_page))
+        .route("/welcome", get(login::welcome_page))
+        .route("/logout", post(login::logout))
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics::metrics))
+        .and(api)
+}
+
+/// Everything that can be asked. The caller adds whom it serves as an extension
+/// ([`guard::Peer`]).
+fn router(app: App) -> Router {
+    table()
+        .router()
         .fallback(nothing_here)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), guard::guard))

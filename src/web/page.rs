@@ -1,14 +1,15 @@
 //! The plain status page: what the house is, without a script. The dashboard takes its place.
 
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Write};
 
 use axum::extract::State;
 use axum::http::header;
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{Html, IntoResponse};
 use serde_json::Value;
 
 use super::answer::Problem;
 use super::history::ask;
+use super::html::{Escaped, framed};
 use super::metrics::sensor_word;
 use super::{App, ServiceKind, StatusBody, sentence};
 use crate::alarm::{GasStatus, Record};
@@ -37,22 +38,6 @@ pub(super) async fn page(State(app): State<App>) -> Html<String> {
 pub(super) async fn style() -> impl IntoResponse {
     let headers = [(header::CONTENT_TYPE, "text/css; charset=utf-8")];
     (headers, include_str!("style.css"))
-}
-
-/// For a browser that may not come in.
-pub(super) fn denied(problem: &Problem) -> Response {
-    let html = format!("<p>{}</p>", Escaped(&problem.error));
-    (problem.status, Html(framed("asfaleia", &html))).into_response()
-}
-
-fn framed(title: &str, body: &str) -> String {
-    let title = Escaped(title);
-    format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>{title}</title><link rel=\"stylesheet\" href=\"/style.css\"></head>\n\
-         <body><h1>{title}</h1>\n{body}</body></html>\n"
-    )
 }
 
 fn write_status(html: &mut String, body: &StatusBody) -> fmt::Result {
@@ -196,24 +181,5 @@ pub(super) fn gas_word(gas: GasStatus) -> &'static str {
         GasStatus::WarmingUp => "warming_up",
         GasStatus::Unwatched => "unwatched",
         GasStatus::Alarm => "alarm",
-    }
-}
-
-/// Text that somebody else wrote, safe in HTML and between quotes.
-struct Escaped<T>(T);
-
-impl<T: Display> Display for Escaped<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.to_string().chars() {
-            match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
     }
 }

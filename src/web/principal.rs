@@ -1,6 +1,7 @@
 //! Who asks. The place where sessions of the dashboard and API tokens come in.
 
 use axum::http::{HeaderMap, StatusCode, header};
+use ring::digest::{SHA256, digest};
 
 use super::answer::Problem;
 use super::guard::Peer;
@@ -33,23 +34,60 @@ impl Tokens for NoTokens {
     }
 }
 
+/// Who asks. Beside every request stands this and, for most of what is asked, the actor alone.
+#[derive(Debug, Clone)]
+pub(super) struct Visitor {
+    /// Who, from where, with what right.
+    pub(super) actor: Actor,
+    /// Who comes with a session's cookie must send this back with whatever changes something: as
+    /// the header `x-csrf-token`, or as a form's field `csrf`. Pages carry it as
+    /// `<meta name="csrf-token" content="…">`. `None`: nothing to send back.
+    pub(super) csrf: Option<String>,
+}
+
+impl Visitor {
+    fn without_session(actor: Actor) -> Self {
+        Visitor { actor, csrf: None }
+    }
+
+    /// A page that we gave this visitor sent this back.
+    pub(super) fn proves(&self, sent: Option<&str>) -> Result<(), Problem> {
+        let Some(csrf) = &self.csrf else {
+            return Ok(());
+        };
+        // Compared as hashes: how long it takes says nothing of the right one.
+        let hash = |text: &str| digest(&SHA256, text.as_bytes());
+        let right = sent.is_some_and(|sent| hash(sent).as_ref() == hash(csrf).as_ref());
+        right.then_some(()).ok_or_else(|| {
+            Problem::new(
+                StatusCode::FORBIDDEN,
+                "this does not come from a page of this session: load the page again",
+            )
+        })
+    }
+}
+
 /// Who asks: the socket is the owner (its file rights say who may), so is loopback under
-/// `simulate`; any other TCP shows a token.
-pub(super) fn who(house: &House, peer: Peer, headers: &HeaderMap) -> Result<Actor, Problem> {
+/// `simulate`; any other TCP shows a token or a session's cookie.
+pub(super) fn who(house: &House, peer: Peer, headers: &HeaderMap) -> Result<Visitor, Problem> {
     match (peer, house.kind) {
         (Peer::Socket, ServiceKind::Run | ServiceKind::Simulate) => {
-            Ok(Actor::owner(Origin::Socket))
+            let owner = Actor::owner(Origin::Socket);
+            Ok(Visitor::without_session(owner))
         }
         (Peer::Tcp { ours }, ServiceKind::Simulate) if ours.ip().is_loopback() => {
-            Ok(Actor::owner(Origin::Dashboard))
+            let owner = Actor::owner(Origin::Dashboard);
+            Ok(Visitor::without_session(owner))
         }
         (Peer::Tcp { .. }, ServiceKind::Run | ServiceKind::Simulate) => bearer(headers)
             .and_then(|token| house.tokens.holder(token))
-            .map(|holder| Actor {
-                name: Some(holder.name),
-                origin: Origin::Token,
-                right: holder.right,
-                with: Vec::new(),
+            .map(|holder| {
+                Visitor::without_session(Actor {
+                    name: Some(holder.name),
+                    origin: Origin::Token,
+                    right: holder.right,
+                    with: Vec::new(),
+                })
             })
             .ok_or_else(|| {
                 Problem::new(

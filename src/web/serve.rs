@@ -23,8 +23,12 @@ use super::{App, House, router};
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 /// Requests that are being answered at the stop get so long.
 const GRACE: Duration = Duration::from_millis(500);
-/// Connections at once on each listener: nobody may use up our file descriptors.
-const CONNECTIONS: usize = 64;
+/// Connections at once on each listener: two hundred dashboards and programs, and nobody may use up our
+/// file descriptors (1,024 where nobody says otherwise).
+const CONNECTIONS: usize = 256;
+/// What a connection may hold in memory of what it reads; the longest head of a request, too. hyper's
+/// own limit is 400 KiB, times all connections.
+const BUFFER: usize = 16 * 1024;
 /// After an accept that failed (no file descriptor free): trying at once would only spin.
 const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 
@@ -32,20 +36,25 @@ const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
 const GROUP: &str = "asfaleia";
 
 /// Serves until `stop` is cancelled; then open streams end, and requests under way are finished,
-/// within half a second.
+/// within half a second. `tcp` may come late: somebody else may hold its port for a while.
 pub async fn serve(
     house: House,
-    tcp: Option<TcpListener>,
+    tcp: impl Future<Output = Option<TcpListener>>,
     socket: Option<Socket>,
     stop: CancellationToken,
 ) {
     let app = App {
         house: Arc::new(house),
+        told: Arc::default(),
         stop: stop.clone(),
     };
     let router = router(app);
     let on_tcp = async {
-        if let Some(listener) = tcp {
+        let listener = tokio::select! {
+            () = stop.cancelled() => None,
+            listener = tcp => listener,
+        };
+        if let Some(listener) = listener {
             let ours = match listener.local_addr() {
                 Ok(ours) => ours,
                 Err(error) => return tracing::error!(%error, "asking for the address of the web"),
@@ -204,6 +213,7 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
+        .max_buf_size(BUFFER)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {

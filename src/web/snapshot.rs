@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::House;
 use crate::alarm::{
-    BootTime, GasStatus, IncidentKind, SensorKind, SensorName, SensorState, Status, TroubleCode,
+    BootTime, GasStatus, IncidentId, IncidentKind, SensorKind, SensorName, SensorState, Status,
+    TroubleCode,
 };
 use crate::clock::{Stamp, WallTime};
 
@@ -21,6 +22,8 @@ pub struct Snapshot {
     pub outbox: OutboxSummary,
     /// When each path (`email`, `phone`, `webhook:NAME`) last delivered something.
     pub proven: BTreeMap<String, WallTime>,
+    /// When incidents began that an earlier boot left: the boot clock knows no such time.
+    pub began_before: BTreeMap<IncidentId, WallTime>,
     /// Bad lines and readings for each sensor, since the start.
     pub errors: BTreeMap<String, u64>,
 }
@@ -144,6 +147,7 @@ impl House {
             stamp,
             outbox,
             proven,
+            began_before,
             errors,
         } = &*snapshot;
         let time = |at: BootTime| stamp.wall_of(at).rfc3339();
@@ -177,7 +181,8 @@ impl House {
                         .iter()
                         .map(|cause| cause.sensor.clone())
                         .collect(),
-                    since: time(incident.since),
+                    since: (began_before.get(&incident.id).copied())
+                        .map_or_else(|| time(incident.since), WallTime::rfc3339),
                     confirmed: incident.confirmed,
                     acknowledged_by: incident
                         .acknowledged

@@ -9,21 +9,20 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::HeaderMap;
-use axum::response::sse::{Event, KeepAlive, Sse};
-use futures_util::Stream;
+use axum::http::{HeaderMap, header};
+use axum::response::IntoResponse;
 use futures_util::stream::unfold;
 use serde::Deserialize;
-use serde_json::Value;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 
 use super::answer::Problem;
 use super::history::{MOST, ask};
-use super::{App, Snapshot};
+use super::{App, Line, Snapshot};
 
 /// At most five times a second.
 const STATUS_EVERY: Duration = Duration::from_millis(200);
@@ -42,7 +41,7 @@ pub(super) async fn stream(
     State(app): State<App>,
     headers: HeaderMap,
     query: Result<Query<From>, QueryRejection>,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let Query(From { after }) = query?;
     let after = match headers.get("last-event-id") {
         Some(id) => Some(
@@ -67,14 +66,15 @@ pub(super) async fn stream(
     };
     let events = unfold(feed, |mut feed| async move {
         let event = feed.next().await?;
-        Some((Ok(event), feed))
+        Some((Ok::<_, Infallible>(event), feed))
     });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    let headers = [(header::CONTENT_TYPE, "text/event-stream")];
+    Ok((headers, Body::from_stream(events)))
 }
 
 struct Feed {
     app: App,
-    live: broadcast::Receiver<Arc<Value>>,
+    live: broadcast::Receiver<Line>,
     status: watch::Receiver<Arc<Snapshot>>,
     /// The next status not before.
     status_from: Instant,
@@ -83,23 +83,23 @@ struct Feed {
     /// The history has to be read before going on.
     behind: bool,
     /// What was read there.
-    missed: VecDeque<Value>,
+    missed: VecDeque<Line>,
     /// Came live, and waits for what was missed before it.
-    held: Option<Arc<Value>>,
+    held: Option<Line>,
 }
 
 impl Feed {
     /// The next event; `None` ends the stream.
-    async fn next(&mut self) -> Option<Event> {
+    async fn next(&mut self) -> Option<Bytes> {
         while !self.app.stop.is_cancelled() {
-            if let Some(event) = self.missed.pop_front() {
-                if let Some(event) = self.send(&event) {
+            if let Some(line) = self.missed.pop_front() {
+                if let Some(event) = self.send(line) {
                     return Some(event);
                 }
             } else if self.behind {
                 self.catch_up().await;
-            } else if let Some(event) = self.held.take() {
-                if let Some(event) = self.send(&event) {
+            } else if let Some(line) = self.held.take() {
+                if let Some(event) = self.send(line) {
                     return Some(event);
                 }
             } else {
@@ -107,7 +107,7 @@ impl Feed {
                     biased;
                     () = self.app.stop.cancelled() => return None,
                     happened = self.live.recv() => match happened {
-                        Ok(event) => self.hold(event),
+                        Ok(line) => self.hold(line),
                         Err(RecvError::Lagged(_)) => self.behind = self.last.is_some(),
                         Err(RecvError::Closed) => return None,
                     },
@@ -115,10 +115,10 @@ impl Feed {
                         // Without a panel there is nothing more to tell.
                         changed.ok()?;
                         self.status_from = Instant::now() + STATUS_EVERY;
-                        return Event::default()
-                            .event("status")
-                            .json_data(self.app.house.status_body())
-                            .ok();
+                        return Some(self.app.told.status_event(&self.app.house));
+                    }
+                    () = tokio::time::sleep(KEEP_ALIVE) => {
+                        return Some(Bytes::from_static(b":\n\n"));
                     }
                 }
             }
@@ -126,13 +126,10 @@ impl Feed {
         None
     }
 
-    /// An event came live. Where ids jump, what lies between is read first.
-    fn hold(&mut self, event: Arc<Value>) {
-        self.behind = self
-            .last
-            .zip(id(&event))
-            .is_some_and(|(last, id)| id > last + 1);
-        self.held = Some(event);
+    /// A line came live. Where ids jump, what lies between is read first.
+    fn hold(&mut self, line: Line) {
+        self.behind = self.last.is_some_and(|last| line.id > last + 1);
+        self.held = Some(line);
     }
 
     /// Reads the next page of what was missed. A history that cannot be read leaves a gap rather
@@ -140,18 +137,17 @@ impl Feed {
     async fn catch_up(&mut self) {
         let after = self.last.unwrap_or(0);
         let page = ask(&self.app.house, move |history| history.events(after, MOST)).await;
-        self.missed = page.unwrap_or_default().into();
+        self.missed = page.unwrap_or_default().iter().map(Line::of).collect();
         self.behind = self.missed.len() == MOST;
     }
 
     /// As it goes over the wire; `None` if it was sent already.
-    fn send(&mut self, event: &Value) -> Option<Event> {
-        let id = id(event)?;
-        if self.last.is_some_and(|last| id <= last) {
+    fn send(&mut self, line: Line) -> Option<Bytes> {
+        if self.last.is_some_and(|last| line.id <= last) {
             return None;
         }
-        self.last = Some(id);
-        Event::default().id(id.to_string()).json_data(event).ok()
+        self.last = Some(line.id);
+        Some(line.frame)
     }
 }
 
@@ -161,8 +157,4 @@ async fn after(
 ) -> Result<(), watch::error::RecvError> {
     tokio::time::sleep_until(when).await;
     status.changed().await
-}
-
-fn id(event: &Value) -> Option<u64> {
-    event.get("id")?.as_u64()
 }

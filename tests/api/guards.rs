@@ -139,13 +139,15 @@ fn tcp_under_run_asks_for_a_token_and_says_what_to_do_without() {
         assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
         assert!(answer.error().contains("asfaleia status"), "{path}");
     }
-    let page = house.tcp("GET", "/", "");
-    assert_eq!(page.status, 401);
-    assert!(page.text().contains("asfaleia status"));
-    assert!(!page.text().contains("hall"), "a stranger sees nothing");
+    assert_eq!(house.tcp("GET", "/", "").status, 401);
     assert_eq!(house.tcp("GET", "/healthz", "").status, 200);
 
     let host = format!("127.0.0.1:{}", house.address.port());
+    let browser = [("Host", host.as_str()), ("Accept", "text/html,*/*;q=0.8")];
+    let page = house.tcp_with("GET", "/", &browser, "");
+    assert_eq!(page.status, 303);
+    assert_eq!(page.header("location"), Some("/welcome"));
+    assert!(!page.text().contains("hall"), "a stranger sees nothing");
     for wrong in [
         "Bearer nonsense",
         "Bearer ",
@@ -255,4 +257,25 @@ fn clients_that_say_nothing_more_are_hung_up_on() {
     }
     assert_eq!(read_answer(half_a_body).status, 408);
     assert!(house.asked.try_recv().is_err(), "the panel was asked");
+}
+
+#[test]
+fn a_form_says_that_a_page_of_ours_sent_it() {
+    let house = FakeHouse::simulate();
+    let host = format!("127.0.0.1:{}", house.address.port());
+    let origin = format!("http://{host}");
+    let form = |from: (&str, &str)| {
+        let headers = [
+            ("Host", host.as_str()),
+            ("Content-Type", "application/x-www-form-urlencoded"),
+            from,
+        ];
+        house.tcp_with("POST", "/logout", &headers, "a=b").status
+    };
+    assert_eq!(form(("X-Nothing", "")), 403);
+    assert_eq!(form(("Origin", "null")), 403);
+    assert_eq!(form(("Origin", "http://evil.example")), 403);
+    assert_eq!(form(("Sec-Fetch-Site", "cross-site")), 403);
+    assert_eq!(form(("Origin", &origin)), 303);
+    assert_eq!(form(("Sec-Fetch-Site", "same-origin")), 303);
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -18,12 +19,14 @@ use asfaleia::clock::{Clock, SharedClock, Stamp, WallTime};
 use asfaleia::config::{self, Config};
 use asfaleia::inbox::Inbox;
 use asfaleia::web::{
-    self, History, Holder, House, OutboxSummary, OutputState, Outputs, ServiceKind, Sim, Snapshot,
-    Tokens,
+    self, History, Holder, House, Line, OutboxSummary, OutputState, Outputs, ServiceKind, Sim,
+    Snapshot, Tokens,
 };
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
+
+use super::breaking::{BreakingHistory, camera, detail, incident, reloading};
 
 pub(crate) const OWNERS_TOKEN: &str = "an-owners-token";
 pub(crate) const GUESTS_TOKEN: &str = "a-guests-token";
@@ -37,7 +40,11 @@ pub(crate) struct FakeHouse {
     pub(crate) answer: Arc<Mutex<Answer>>,
     pub(crate) history: Arc<FakeHistory>,
     pub(crate) sim: Arc<FakeSim>,
-    pub(crate) live: broadcast::Sender<Arc<Value>>,
+    /// What reading the configuration again comes to.
+    reload: Arc<Mutex<Result<String, String>>>,
+    /// Panel, history, camera and all that keeps something fail.
+    broken: Arc<AtomicBool>,
+    pub(crate) live: broadcast::Sender<Line>,
     pub(crate) status: watch::Sender<Arc<Snapshot>>,
     pub(crate) stop: CancellationToken,
     pub(crate) serving: Option<tokio::task::JoinHandle<()>>,
@@ -47,14 +54,19 @@ pub(crate) struct FakeHouse {
 
 impl FakeHouse {
     pub(crate) fn simulate() -> Self {
-        Self::open(ServiceKind::Simulate)
+        Self::open(ServiceKind::Simulate, true)
     }
 
     pub(crate) fn run() -> Self {
-        Self::open(ServiceKind::Run)
+        Self::open(ServiceKind::Run, true)
     }
 
-    fn open(kind: ServiceKind) -> Self {
+    /// A real service whose devices are real.
+    pub(crate) fn without_devices() -> Self {
+        Self::open(ServiceKind::Run, false)
+    }
+
+    fn open(kind: ServiceKind, simulated: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("asfaleia.sock");
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -65,11 +77,17 @@ impl FakeHouse {
         let clock: SharedClock = Arc::new(StoppedClock);
         let (inbox, letters) = Inbox::new(clock.clone());
         let (_, panel) = watch::channel(Arc::new(snapshot().status));
-        let keep = |_, _| Box::pin(async { true }) as _;
+        let broken = Arc::new(AtomicBool::new(false));
+        let keeps = Arc::clone(&broken);
+        let keep = move |_, _| {
+            let kept = !keeps.load(Relaxed);
+            Box::pin(async move { kept }) as _
+        };
         let access = Access::new(Vec::new(), Box::new(keep), panel, clock);
         let (asks, asked) = mpsc::channel();
         let answer = Arc::new(Mutex::new(Answer::Done));
         let answers = Arc::clone(&answer);
+        let silent = Arc::clone(&broken);
         std::thread::spawn(move || {
             for letter in letters {
                 match letter.event {
@@ -88,12 +106,18 @@ impl FakeHouse {
                     }
                     _other => {}
                 }
-                if let Some(reply) = letter.reply {
+                if let Some(reply) = letter.reply.filter(|_| !silent.load(Relaxed)) {
                     let _ = reply.send(answers.lock().unwrap().clone());
                 }
             }
         });
         let history = Arc::new(FakeHistory::default());
+        let read = Arc::new(BreakingHistory {
+            history: Arc::clone(&history),
+            broken: Arc::clone(&broken),
+        });
+        let refused = "line 3: no such key; the old one goes on".to_owned();
+        let reload = Arc::new(Mutex::new(Err(refused)));
         let sim = Arc::new(FakeSim::default());
         let (live, _) = broadcast::channel(16);
         let (status, status_seen) = watch::channel(Arc::new(snapshot()));
@@ -103,18 +127,14 @@ impl FakeHouse {
             inbox,
             status: status_seen,
             outputs: Arc::new(FakeOutputs),
-            history: Arc::clone(&history) as Arc<dyn History>,
+            history: read,
             live: live.clone(),
-            sim: Some(Arc::clone(&sim) as Arc<dyn Sim>),
+            sim: simulated.then(|| Arc::clone(&sim) as Arc<dyn Sim>),
             kind,
-            reload: Arc::new(|| {
-                Box::pin(async { Err("line 3: no such key; the old one goes on".to_owned()) })
-            }),
+            reload: reloading(&reload, &broken),
             access,
             fingers: asfaleia::access::finger::Fingers::new().0,
-            guide: Guide::new(Arc::new(|| {
-                Box::pin(async { Err("there is no camera".to_owned()) })
-            })),
+            guide: Guide::new(camera(&broken)),
             tokens: Arc::new(TwoTokens),
             version: "9.9.9",
         };
@@ -123,7 +143,12 @@ impl FakeHouse {
             let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = tcp.local_addr().unwrap();
             let unix = web::bind_socket(&socket).unwrap();
-            let serving = web::serve(house, Some(tcp), Some(unix), stop.clone());
+            let serving = web::serve(
+                house,
+                std::future::ready(Some(tcp)),
+                Some(unix),
+                stop.clone(),
+            );
             (address, tokio::spawn(serving))
         });
         FakeHouse {
@@ -133,6 +158,8 @@ impl FakeHouse {
             answer,
             history,
             sim,
+            reload,
+            broken,
             live,
             status,
             stop,
@@ -151,10 +178,21 @@ impl FakeHouse {
         *self.answer.lock().unwrap() = answer;
     }
 
+    pub(crate) fn reloads(&self, outcome: Result<String, String>) {
+        *self.reload.lock().unwrap() = outcome;
+    }
+
+    /// From now on panel, history, camera, and all that keeps something fail.
+    pub(crate) fn breaks(&mut self) {
+        self.broken.store(true, Relaxed);
+        // Nobody says any more how the panel is.
+        self.status = watch::channel(Arc::new(snapshot())).0;
+    }
+
     /// An event happens: first in the history, then live.
     pub(crate) fn happen(&self, id: u64) {
         self.history.0.lock().unwrap().push(event(id));
-        let _ = self.live.send(Arc::new(event(id)));
+        let _ = self.live.send(Line::of(&event(id)));
     }
 
     pub(crate) fn change_status(&self, change: impl FnOnce(&mut Snapshot)) {
@@ -173,7 +211,7 @@ pub(crate) fn event(id: u64) -> Value {
 }
 
 /// 09:51:11.000, a hundred seconds after the boot.
-struct StoppedClock;
+pub(crate) struct StoppedClock;
 
 impl Clock for StoppedClock {
     fn boot(&self) -> BootTime {
@@ -244,6 +282,7 @@ pub(crate) fn snapshot() -> Snapshot {
             oldest: Some(WallTime(1_795_427_470_000)),
         },
         proven: BTreeMap::from([("email".to_owned(), WallTime(1_795_427_460_000))]),
+        began_before: BTreeMap::new(),
         errors: BTreeMap::from([("hall".to_owned(), 4)]),
     }
 }
@@ -346,23 +385,28 @@ impl History for FakeHistory {
     }
 
     fn incidents(&self, before: Option<u64>, limit: usize) -> io::Result<Vec<Value>> {
-        Ok(vec![json!({ "id": 3, "before": before, "limit": limit })])
+        let ids = [7, 5, 3].into_iter();
+        let earlier = ids.filter(|id| before.is_none_or(|before| *id < before));
+        Ok(earlier.take(limit).map(incident).collect())
     }
 
     fn incident(&self, id: u64) -> io::Result<Option<Value>> {
         match id {
-            3 => Ok(Some(json!({ "id": 3 }))),
+            1 | 3 => Ok(Some(detail(id))),
             13 => Err(io::Error::other("the disk is gone")),
             _ => Ok(None),
         }
     }
 
     fn duress(&self, _: usize) -> io::Result<Vec<Value>> {
-        Ok(vec![json!({"by": {"name": "Anna"}})])
+        let by = json!({"name": "Anna", "origin": "reader", "right": "owner", "with": ["pin"]});
+        Ok(vec![
+            json!({"at": "2026-11-23T09:51:11.123Z", "clock_set": true, "by": by}),
+        ])
     }
 
     fn photo(&self, id: u64) -> io::Result<Option<Vec<u8>>> {
-        Ok((id == 8).then(|| b"\xff\xd8 a photo".to_vec()))
+        Ok([1, 8].contains(&id).then(|| b"\xff\xd8 a photo".to_vec()))
     }
 }
 
@@ -393,15 +437,27 @@ impl Sim for FakeSim {
     }
 
     fn faults(&self) -> Value {
-        self.faults.lock().unwrap().clone()
+        let mut all = json!({"smtp": null, "phone": null, "camera": null, "nodemcu": null,
+                             "network": null, "finger": null});
+        for (what, how) in self
+            .faults
+            .lock()
+            .unwrap()
+            .as_object()
+            .into_iter()
+            .flatten()
+        {
+            all[what] = how.clone();
+        }
+        all
     }
 
     fn set_faults(&self, faults: Value) -> Result<Value, String> {
         if faults.get("smtp").is_none() {
             return Err("no such thing can break; what can: smtp".to_owned());
         }
-        *self.faults.lock().unwrap() = faults.clone();
-        Ok(faults)
+        *self.faults.lock().unwrap() = faults;
+        Ok(self.faults())
     }
 
     fn lay_finger(&self, finger: Option<&str>) -> Result<(), String> {

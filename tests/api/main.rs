@@ -3,11 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test's helpers fail as tests do")]
 
+mod breaking;
 mod command_line;
 mod commands;
+mod document;
 mod guards;
 mod history;
 mod house;
+mod openapi;
 mod people;
 mod sim;
 mod status;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use asfaleia::clock::WallTime;
 use serde_json::json;
 
 use super::house::{FakeHouse, snapshot};
@@ -32,6 +33,18 @@ fn status_has_the_shape_that_programs_rely_on() {
     });
     assert_eq!(house.tcp("GET", "/api/v1/status", "").json(), expected);
     assert_eq!(house.unix("GET", "/api/v1/status", "").json(), expected);
+}
+
+#[test]
+fn an_incident_of_an_earlier_boot_is_shown_with_the_time_at_which_it_began() {
+    let house = FakeHouse::simulate();
+    house.change_status(|snapshot| {
+        let id = snapshot.status.incidents[0].id;
+        let began = WallTime(1_795_340_000_123);
+        snapshot.began_before.insert(id, began);
+    });
+    let status = house.tcp("GET", "/api/v1/status", "").json();
+    assert_eq!(status["incidents"][0]["since"], "2026-11-22T09:33:20.123Z");
 }
 
 #[test]

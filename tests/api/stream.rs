@@ -1,7 +1,8 @@
 //! `GET stream`: nothing missed, nothing twice, and an end when the service stops.
 
-use std::sync::Arc;
 use std::time::Instant;
+
+use asfaleia::web::Line;
 
 use super::house::{FakeHouse, event};
 
@@ -62,11 +63,11 @@ fn a_store_that_fails_does_not_silence_the_stream() {
     let mut stream = house.stream("?after=0", "");
     stream.next_status();
     // Never gets into the history.
-    house.live.send(Arc::new(event(7))).unwrap();
+    house.live.send(Line::of(&event(7))).unwrap();
     assert_eq!(stream.ids(1), [7]);
     // A late copy of it is no second event.
-    house.live.send(Arc::new(event(7))).unwrap();
-    house.live.send(Arc::new(event(8))).unwrap();
+    house.live.send(Line::of(&event(7))).unwrap();
+    house.live.send(Line::of(&event(8))).unwrap();
     assert_eq!(stream.ids(1), [8]);
 }
 

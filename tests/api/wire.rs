@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::document::{fits_schema, hold};
 use super::house::FakeHouse;
 
 /// Longer than anything takes; a test that waits so long has failed.
@@ -104,6 +105,7 @@ impl FakeHouse {
         let mut line = String::new();
         lines.read_line(&mut line).unwrap();
         assert!(line.contains("200"), "{line}");
+        hold("GET", "/api/v1/stream", 200, Some("text/event-stream"), b"");
         Sse { lines }
     }
 }
@@ -122,7 +124,10 @@ fn exchange(
     head += &format!("Content-Length: {}\r\n\r\n", body.len());
     wire.write_all(head.as_bytes()).unwrap();
     wire.write_all(body.as_bytes()).unwrap();
-    read_answer(wire)
+    let answer = read_answer(wire);
+    let kind = answer.header("content-type");
+    hold(method, path, answer.status, kind, &answer.body);
+    answer
 }
 
 pub(crate) fn read_answer(mut wire: Box<dyn Wire>) -> Answer {
@@ -171,6 +176,8 @@ impl Sse {
             } else if let Some(data) = line.strip_prefix("data: ") {
                 event.data = serde_json::from_str(data).unwrap();
             } else if line.is_empty() && !event.data.is_null() {
+                let schema = event.kind.as_ref().map_or("Event", |_| "Status");
+                fits_schema(schema, &event.data);
                 return Some(event);
             }
         }

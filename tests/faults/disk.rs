@@ -32,6 +32,7 @@ impl House {
         let service = self.start();
         service.until_heard();
         service.api.post("arm", serde_json::json!({}));
+        service.api.until_committed();
         service
     }
 

@@ -76,24 +76,25 @@ fn rehearse(changes: &[(&str, &str)], dead: &str, violations: &Violations) -> Op
     let began = Instant::now();
     service.api.pulse("hall");
     service.api.until_output("buzzer", true);
-    at_once("the buzzer", 1, began);
+    at_once("the buzzer", 4, began);
     if dead == "phone" {
         home.until_mails("ALARM motion in hall", 13);
-        at_once("the mail", 5, began);
+        at_once("the mail", 15, began);
     } else {
         home.until_calls(1);
-        at_once("the call", 5, began);
+        at_once("the call", 15, began);
     }
     // Somebody looks at the house meanwhile.
     for _ in 0..10 {
         let began = Instant::now();
         service.api.events();
         service.api.status();
-        at_once("the history", 1, began);
+        at_once("the history", 4, began);
     }
+    let gas = Instant::now();
     home.gas(true);
     service.api.until_output("exhaust", true);
-    at_once("the fan", 10, began);
+    at_once("the fan", 4, gas);
     let why = service.api.until_message(dead, "retrying");
     violations.unless(!why.is_empty(), || format!("{dead}: nothing is said"));
     let began = Instant::now();
@@ -101,6 +102,6 @@ fn rehearse(changes: &[(&str, &str)], dead: &str, violations: &Violations) -> Op
         "it stops in order".into()
     });
     // Half as long as systemd's patience, at least.
-    at_once("the stop", 12, began);
+    at_once("the stop", 25, began);
     Some(())
 }

@@ -56,8 +56,8 @@ async fn sent(
     };
     change(&mut webhook);
     let patience = match answer {
-        Some(_) => Duration::from_secs(10),
-        None => Duration::from_millis(300),
+        Some(_) => Duration::from_secs(60),
+        None => Duration::from_secs(4),
     };
     let webhook = Webhook::new(&webhook).unwrap().with_patience(patience);
     let outcome = soon(webhook.deliver(&burglary())).await;

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -145,9 +146,9 @@ pub(crate) struct Script {
 
 impl Script {
     fn start(name: &str, dir: &Path, login: [&str; 2]) -> Script {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
+        // It gets the listener itself: between here and there nobody else takes the port.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
         let script = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/peers")
             .join(name);
@@ -155,10 +156,10 @@ impl Script {
         // Debian's python3, which sees Debian's python3-aiosmtpd.
         let mut child = Command::new("/usr/bin/python3")
             .arg(script)
-            .arg(port.to_string())
             .arg(dir.join("server.pem"))
             .arg(dir.join("server-key.pem"))
             .args(login)
+            .stdin(OwnedFd::from(listener))
             .stdout(Stdio::piped())
             .stderr(File::create(&log).unwrap())
             .spawn()

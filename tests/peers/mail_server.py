@@ -1,26 +1,27 @@
 """aiosmtpd on loopback, with STARTTLS and a login required. A line of JSON for each mail.
 
-Usage: mail_server.py PORT CERTIFICATE KEY USER PASSWORD
+Usage: mail_server.py CERTIFICATE KEY USER PASSWORD <LISTENING SOCKET
 """
 
+import asyncio
 import base64
 import email
 import email.policy
 import json
+import socket
 import ssl
 import sys
-import threading
 
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult, LoginPassword
+from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
-port, certificate, key, user, password = sys.argv[1:]
+certificate, key, user, password = sys.argv[1:]
 
 
 class Letterbox:
     async def handle_DATA(self, server, session, envelope):
         mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
-        print(json.dumps({
+        # One write, newline and all: mails come side by side.
+        sys.stdout.write(json.dumps({
             "from": envelope.mail_from,
             "to": envelope.rcpt_tos,
             "encrypted": session.ssl is not None,
@@ -37,7 +38,8 @@ class Letterbox:
                 for part in mail.walk()
                 if part.get_content_maintype() == "image"
             ],
-        }), flush=True)
+        }) + "\n")
+        sys.stdout.flush()
         return "250 2.0.0 taken"
 
 
@@ -50,14 +52,25 @@ def knows(server, session, envelope, mechanism, data):
 
 tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
 tls.load_cert_chain(certificate, key)
-Controller(
-    Letterbox(),
-    hostname="127.0.0.1",
-    port=int(port),
-    tls_context=tls,
-    require_starttls=True,
-    auth_required=True,
-    authenticator=knows,
-).start()
-print(json.dumps("ready"), flush=True)
-threading.Event().wait()
+
+
+def session():
+    return SMTP(
+        Letterbox(),
+        hostname="localhost",
+        tls_context=tls,
+        require_starttls=True,
+        auth_required=True,
+        authenticator=knows,
+    )
+
+
+# Not aiosmtpd's Controller: it gives itself a second to be connected to.
+async def serve():
+    listener = socket.socket(fileno=sys.stdin.fileno())
+    server = await asyncio.get_running_loop().create_server(session, sock=listener)
+    print(json.dumps("ready"), flush=True)
+    await server.serve_forever()
+
+
+asyncio.run(serve())

@@ -8,6 +8,7 @@ mod finger;
 mod house;
 mod main_job;
 mod mqtt;
+mod openapi;
 
 // The built program is talked to as in the tests that need no peers.
 #[allow(dead_code)]

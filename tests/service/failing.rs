@@ -58,6 +58,7 @@ fn a_panel_that_panics_ends_the_service_which_comes_back_as_it_was_fan_included(
                 kind: ServiceKind::Run,
                 socket: Some(bind_socket(&socket).unwrap()),
                 listener: None,
+                taken: None,
                 unopened: Vec::new(),
                 devices: Devices::default(),
                 first_state: Durable::default(),
@@ -68,10 +69,9 @@ fn a_panel_that_panics_ends_the_service_which_comes_back_as_it_was_fan_included(
     });
     let api = Api::Socket(home.socket());
     until("an answer on the socket", || api.try_connect().ok());
-    until("a line from the node", || {
-        (api.status()["gas"] == "clear").then_some(())
-    });
+    api.until_gas("clear");
     api.post("arm", json!({ "mode": "away" }));
+    api.until_committed();
     home.gas(true);
     until("the fan", || {
         (api.status()["outputs"]["exhaust"]["active"] == true).then_some(())

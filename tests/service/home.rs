@@ -179,11 +179,12 @@ impl Home {
         service
     }
 
-    /// Starts the service, waits until the node was heard, and arms away.
+    /// Starts the service, waits until the node was heard, and arms away: committed, a kill finds it.
     pub(crate) fn armed(&self) -> Service {
         let service = self.start();
         service.until_heard();
         service.api.post("arm", json!({ "mode": "away" }));
+        service.api.until_committed();
         service
     }
 
@@ -237,9 +238,6 @@ impl Home {
 impl Service {
     /// Waits until the node on the serial line was heard: until then its sensor tells nothing.
     pub(crate) fn until_heard(&self) {
-        until("a line from the node", || {
-            let status = self.api.status();
-            (status["gas"] == "clear").then_some(())
-        });
+        self.api.until_gas("clear");
     }
 }

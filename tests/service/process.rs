@@ -2,8 +2,10 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use nix::sys::ptrace;
 use nix::sys::wait::{WaitPidFlag, waitpid};
@@ -163,6 +165,23 @@ impl Simulator {
             api: Api::Tcp(address.parse().unwrap()),
             _running: running,
             _dir: dir,
+        }
+    }
+}
+
+/// An address for a server that is started later. Its port is below those that the kernel gives to
+/// connections: none of them takes it in the meantime.
+pub(crate) fn later_address() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const PORTS: u32 = 10_000;
+    loop {
+        let turn = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        // Test programs side by side begin at different places.
+        let port = 20_000 + (std::process::id() * 97 + turn) % PORTS;
+        let port = u16::try_from(port).expect("below 30,000");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
         }
     }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::api::{Api, until};
 use crate::home::Home;
-use crate::process::{Running, asfaleia, outcome};
+use crate::process::{Running, asfaleia, later_address, outcome};
 
 #[test]
 fn a_wire_of_a_simulated_board_is_driven_over_the_socket_and_alarms_for_real() {
@@ -51,9 +51,7 @@ fn without_a_web_section_nothing_listens_on_tcp() {
 
 #[test]
 fn over_tcp_a_real_service_asks_for_a_token() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = port.local_addr().unwrap();
-    drop(port);
+    let address = later_address();
     let web = format!("[web]\nlisten = \"{address}\"\n[store]");
     let home = Home::with(&[("[store]", &web)]);
     let service = home.start();
@@ -74,8 +72,8 @@ fn over_tcp_a_real_service_asks_for_a_token() {
 
 #[test]
 fn a_web_port_that_is_taken_is_a_trouble_that_the_socket_shows() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = port.local_addr().unwrap();
+    let address = later_address();
+    let port = std::net::TcpListener::bind(address).unwrap();
     let web = format!("[web]\nlisten = \"{address}\"\n[store]");
     let home = Home::with(&[("[store]", &web)]);
     let service = home.start();
@@ -83,6 +81,12 @@ fn a_web_port_that_is_taken_is_a_trouble_that_the_socket_shows() {
     assert!(text.contains(&address.to_string()), "{text}");
     let (_, shown, _) = home.cli(&["status"]);
     assert!(shown.contains("going on without it"), "{shown}");
+    drop(port);
+    service.api.until_no_trouble("web");
+    assert_eq!(
+        Api::Tcp(address).ask("GET", "/healthz", &json!(null)).0,
+        200
+    );
 }
 
 #[test]

@@ -104,14 +104,12 @@ fn disarming_ends_the_alarm_and_the_calls_and_says_who_did_it() {
 fn gas_runs_the_fan_until_it_has_been_clear_for_the_run_on() {
     let house = Simulator::with(&[("[exhaust]", "[exhaust]\nrun-on = \"1s\"")]);
     let api = &house.api;
-    until("the node to be heard", || {
-        (api.status()["gas"] == "clear").then_some(())
-    });
+    api.until_gas("clear");
     api.post("disarm", json!({}));
     api.set("kitchen gas", true);
     api.until_output("exhaust", true);
     api.until_output("buzzer", true);
-    assert_eq!(api.status()["gas"], "alarm");
+    api.until_gas("alarm");
     let mails = api.until_mails("ALARM gas at kitchen gas", 2);
     assert_eq!(mails[0]["attachments"].as_array().unwrap().len(), 1);
     let words = api.until_calls(1)[0]["words"].as_str().unwrap().to_owned();
@@ -131,7 +129,7 @@ fn gas_runs_the_fan_until_it_has_been_clear_for_the_run_on() {
     let ran_on = Duration::from_nanos(off - before);
     assert!(ran_on >= Duration::from_secs(1), "{ran_on:?}");
     api.until_mails("all clear: gas over after", 2);
-    assert_eq!(api.status()["gas"], "clear");
+    api.until_gas("clear");
 }
 
 #[test]

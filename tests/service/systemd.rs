@@ -58,15 +58,16 @@ impl Systemd {
 #[test]
 fn systemd_hears_that_it_is_ready_that_it_lives_and_that_it_stops() {
     let home = Home::with(&[]);
+    let began = Instant::now();
     let (systemd, mut service) = Systemd::of(&home);
     let first = systemd.hears();
     assert!(first.contains("READY=1"), "{first}");
-    let began = Instant::now();
     for _ in 0..6 {
         assert_eq!(systemd.hears().trim(), "WATCHDOG=1");
     }
+    // On a busy machine later, and never more often.
     let took = began.elapsed().as_millis();
-    assert!((900..2_000).contains(&took), "each 200 ms: {took} ms");
+    assert!((1_000..10_000).contains(&took), "each 200 ms: {took} ms");
 
     // Somebody watches, and does not let go.
     let mut stream = service.api.connect();
@@ -78,7 +79,7 @@ fn systemd_hears_that_it_is_ready_that_it_lives_and_that_it_stops() {
         systemd.hears().contains("STOPPING=1").then_some(())
     });
     assert_eq!(service.running.ended().code(), Some(0));
-    assert!(began.elapsed().as_secs() < 3, "{:?}", began.elapsed());
+    assert!(began.elapsed().as_secs() < 8, "{:?}", began.elapsed());
     stream.rest();
 }
 
@@ -139,7 +140,7 @@ fn a_service_that_stops_while_the_world_hangs_stops_all_the_same() {
     let began = Instant::now();
     service.running.signal(Signal::TERM);
     assert_eq!(service.running.ended().code(), Some(0));
-    assert!(began.elapsed().as_secs() < 8, "{:?}", began.elapsed());
+    assert!(began.elapsed().as_secs() < 15, "{:?}", began.elapsed());
     home.faults(json!({ "smtp": null, "phone": null }));
     let service = home.start();
     assert_eq!(service.api.state(), "triggered");

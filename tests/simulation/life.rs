@@ -5,7 +5,7 @@ mod card;
 mod surroundings;
 mod turns;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -176,6 +176,7 @@ impl<'w> Life<'w> {
         let (last_photo, _) = watch::channel(None);
         let composer = Composer {
             status: status_now.clone(),
+            began_before: BTreeMap::new(),
             waiting: waiting_now.clone(),
             proven: proven_now,
             errors: Errors::default(),

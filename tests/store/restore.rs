@@ -122,6 +122,20 @@ fn incidents_are_listed_newest_first_and_in_pages() {
 }
 
 #[test]
+fn nothing_comes_after_the_greatest_number_and_everything_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = TestClock::new("one", 100, MORNING);
+    let mut store = open(dir.path(), &clock).store;
+    store.commit(&[everything(dir.path(), &clock)]).unwrap();
+    let history = History::open(dir.path());
+    for greatest in [i64::MAX.cast_unsigned(), 1 << 63, u64::MAX] {
+        assert_eq!(history.events(greatest, 10).unwrap(), [], "{greatest}");
+        let before = history.incidents(Some(greatest), 10).unwrap();
+        assert_eq!(before.len(), 1, "{greatest}");
+    }
+}
+
+#[test]
 fn a_batch_is_written_whole_or_not_at_all_and_can_be_written_again() {
     let dir = tempfile::tempdir().unwrap();
     let clock = TestClock::new("one", 100, MORNING);

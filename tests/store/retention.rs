@@ -420,7 +420,7 @@ mod full {
         );
         let actor = actor.unwrap();
         let store = actor.handle();
-        let wait = Duration::from_secs(10);
+        let wait = Duration::from_secs(60);
         for id in 41..=400 {
             if id == 41 {
                 fill(disk.0.path());

@@ -40,6 +40,46 @@ fn a_panel_that_was_never_armed_says_so_until_it_is() {
     assert!(!never(&house));
 }
 
+/// The same house after a restart within the boot.
+fn restarted(house: &House) -> House {
+    let durable = house.alarm.durable().clone();
+    let mut back = House {
+        alarm: Alarm::new(super::fixtures::house(), durable, house.now),
+        now: house.now,
+        actions: Vec::new(),
+    };
+    back.event(Event::Started(Started {
+        new_boot: false,
+        store: StoreFound::Restored,
+        gap: None,
+        waiting: 0,
+        arm_away: false,
+    }));
+    back
+}
+
+#[test]
+fn what_was_given_up_stands_after_a_restart_until_something_arrives() {
+    let mut house = House::new(house());
+    let given_up = |house: &House| {
+        let mut troubles = house.alarm.status().troubles.into_iter();
+        troubles.find(|(trouble, _)| trouble.code == TroubleCode::GivenUp)
+    };
+    let lost = Trouble {
+        code: TroubleCode::GivenUp,
+        subject: "Anna".into(),
+        text: "a mail to Anna was given up".into(),
+    };
+    house.event(Event::TroubleRaised(lost.clone()));
+    let mut back = restarted(&house);
+    assert_eq!(given_up(&back).unwrap().0, lost);
+    back.event(Event::TroubleCleared {
+        code: TroubleCode::GivenUp,
+        subject: "Anna".into(),
+    });
+    assert_eq!(given_up(&restarted(&back)), None);
+}
+
 #[test]
 fn an_entry_delay_goes_on_in_another_boot_with_what_was_left() {
     let mut house = House::armed(Mode::Away);
@@ -194,4 +234,24 @@ fn a_restart_without_a_power_cut_is_written_down_and_not_mailed() {
         1
     );
     assert_eq!(house.mails().len(), 0);
+}
+
+#[test]
+fn an_edge_that_is_read_after_a_freeze_shows_its_own_time_and_undoes_nothing() {
+    let mut house = House::armed(Mode::Away);
+    house.reads("front door", true);
+    house.wait(secs(15));
+    // Frozen: the edge came, and the entry delay's end too, before the edge was read.
+    let edge = house.now + secs(1);
+    house.wait(secs(10));
+    assert_eq!(house.state(), "triggered");
+    let reading = Event::Reading(Reading::seen("hall", true));
+    house.alarm.step(reading, edge, &mut house.actions);
+    let status = house.alarm.status();
+    let hall = status.sensors.iter().find(|it| it.name.as_str() == "hall");
+    assert_eq!(hall.expect("the sensor exists").since, edge);
+    assert_eq!(house.state(), "triggered");
+    let causes = &status.incidents[0].causes;
+    let hall = causes.iter().find(|it| it.sensor.as_str() == "hall");
+    assert_eq!(hall.expect("it takes part").count, 1);
 }
