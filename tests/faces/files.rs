@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use asfaleia::access::face::{FRAME, KEPT, Looker, MODELS, Start};
+use serde_json::Value;
 
 use crate::house::{ASTRONAUT, House, until};
 use crate::models;
@@ -145,5 +146,17 @@ async fn what_was_folded_and_is_damaged_is_made_again() {
         for (path, bytes) in &folded {
             assert!(fs::read(path).unwrap() == *bytes, "{}", path.display());
         }
+    }
+}
+
+#[test]
+fn the_doctor_lets_recognition_look_at_a_wall() {
+    let house = House::start();
+    let (_, said, error) = house.cli(&["doctor", "--json"]);
+    let findings: Vec<Value> = serde_json::from_str(&said).expect(&error);
+    let faces: Vec<&Value> = findings.iter().filter(|it| it["part"] == "faces").collect();
+    assert_eq!(faces.len(), 2, "{faces:?}");
+    for finding in faces {
+        assert_eq!(finding["verdict"], "ok", "{finding}");
     }
 }
