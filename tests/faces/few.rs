@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use asfaleia::access::face::{Embedding, FRAME, SAME};
+use asfaleia::access::face::{Embedding, SAME, STILL};
 
 use crate::house::ASTRONAUT;
 use crate::pictures::{listed, picture};
@@ -19,7 +19,7 @@ fn nobody_of_a_few_is_taken_for_another_and_everybody_for_themselves() {
     let mut faces: Vec<(usize, Embedding)> = Vec::new();
     for (person, files) in people.iter().enumerate() {
         for file in files {
-            let seen = recogniser.faces(&picture(file), FRAME).unwrap();
+            let seen = recogniser.faces(&picture(file), STILL).unwrap();
             let largest = seen.first().expect("there is a face in each");
             let face = recogniser.embedding(largest).unwrap();
             faces.push((person, face.expect("it can be said in numbers")));
