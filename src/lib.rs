@@ -15,7 +15,7 @@
 //!   nothing.
 //! - [`panel`]: the one thread that owns the state: switches outputs at once, hands the rest over.
 //! - [`supervisor`]: named tasks that are restarted alone; systemd's ready, watchdog and stopping.
-//! - [`web`]: the HTTP API, status page and metrics: reads a snapshot, sends events, acts on nothing.
+//! - [`web`]: the HTTP API, dashboard and metrics: reads a snapshot, sends events, acts on nothing.
 //! - [`outbox`]: messages until they are delivered: rows, retries, the phone ladder.
 //! - [`access`]: who is there: people, PINs, fingers and faces.
 //! - [`mqtt`]: owns the broker connection, both ways.

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::actuators;
 use crate::alarm::{IncidentId, PhotoId, Status};
+use crate::camera::PhotoShelf;
 use crate::clock::{SharedClock, Stamp, WallTime};
 use crate::outbox::{self, Waiting};
 use crate::sensors::Errors;
@@ -36,8 +37,8 @@ fn state(output: &actuators::Switched) -> OutputState {
     OutputState { active, changed_ns }
 }
 
-/// The store's history, for the API.
-pub(super) struct ShownHistory(pub(super) store::History);
+/// The store's history, for the API; and the last photos, which are told of before they are written.
+pub(super) struct ShownHistory(pub(super) store::History, pub(super) PhotoShelf);
 
 impl web::History for ShownHistory {
     fn events(&self, after: u64, limit: usize) -> io::Result<Vec<Value>> {
@@ -69,6 +70,9 @@ impl web::History for ShownHistory {
     }
 
     fn photo(&self, id: u64) -> io::Result<Option<Vec<u8>>> {
+        if let Some(photo) = self.1.in_memory(PhotoId(id)) {
+            return Ok(Some(photo.jpeg.to_vec()));
+        }
         match std::fs::read(self.0.photo_path(PhotoId(id))) {
             Ok(jpeg) => Ok(Some(jpeg)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -12,7 +12,7 @@ pub(super) struct Problem {
     pub(super) status: StatusCode,
     pub(super) error: String,
     /// Why arming was refused, one sentence each.
-    reasons: Vec<String>,
+    pub(super) reasons: Vec<String>,
 }
 
 impl Problem {

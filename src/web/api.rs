@@ -168,7 +168,7 @@ pub(super) async fn reload(
     }
 }
 
-async fn with_pin(
+pub(super) async fn with_pin(
     app: &App,
     by: Actor,
     asked: Command,

@@ -1,4 +1,4 @@
-//! The HTTP API, the status page and metrics: reads a snapshot, sends Events, acts on nothing.
+//! The HTTP API, the dashboard and metrics: reads a snapshot, sends Events, acts on nothing.
 //!
 //! A request passes `guard` first, which says who asks (`principal`) and keeps
 //! strangers and other web pages out; then one of the files below answers it. The Unix socket and
@@ -6,6 +6,7 @@
 
 mod answer;
 mod api;
+mod dashboard;
 mod enrolment;
 mod faces;
 mod fields;
@@ -18,7 +19,6 @@ mod html;
 mod login;
 mod metrics;
 mod openapi;
-mod page;
 mod people;
 mod principal;
 mod routes;
@@ -107,8 +107,16 @@ fn table() -> Routes {
         .route("/sim/calls", get(sim::calls))
         .route("/sim/face", put(sim::faces));
     Routes::below("")
-        .route("/", get(page::page))
-        .route("/style.css", get(page::style))
+        .route("/", get(dashboard::home))
+        .route("/pin", get(dashboard::pin))
+        .route("/history", get(dashboard::incidents))
+        .route("/history/lines", get(dashboard::lines))
+        .route("/history/{id}", get(dashboard::incident))
+        .route("/people", get(dashboard::people))
+        .route("/checks", get(dashboard::checks))
+        .route("/act", post(dashboard::act))
+        .route("/style.css", get(dashboard::style))
+        .route("/static/{file}", get(dashboard::asset))
         .route("/login", get(login::login_page))
         .route("/welcome", get(login::welcome_page))
         .route("/logout", post(login::logout))

@@ -33,16 +33,21 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 #[serde(deny_unknown_fields)]
 pub(super) struct From {
     after: Option<u64>,
+    /// Seconds between two signs of life.
+    alive: Option<u64>,
 }
 
 /// The status, and what happens from now on. With `Last-Event-ID` (which a browser sends when it
-/// comes back) or `?after=ID`, everything since that id comes before both.
+/// comes back) or `?after=ID`, everything since that id comes before both. With `?alive=SECONDS` the
+/// time comes so often (`event: alive`), for scripts, which see no comments: who hears nothing for
+/// longer has lost the house.
 pub(super) async fn stream(
     State(app): State<App>,
     headers: HeaderMap,
     query: Result<Query<From>, QueryRejection>,
 ) -> Result<impl IntoResponse, Problem> {
-    let Query(From { after }) = query?;
+    let Query(From { after, alive }) = query?;
+    let alive = alive.map(|seconds| Duration::from_secs(seconds.clamp(1, 60)));
     let after = match headers.get("last-event-id") {
         Some(id) => Some(
             id.to_str()
@@ -62,6 +67,8 @@ pub(super) async fn stream(
         behind: after.is_some(),
         missed: VecDeque::new(),
         held: None,
+        alive,
+        alive_at: Instant::now(),
         app,
     };
     let events = unfold(feed, |mut feed| async move {
@@ -86,6 +93,10 @@ struct Feed {
     missed: VecDeque<Line>,
     /// Came live, and waits for what was missed before it.
     held: Option<Line>,
+    /// A sign of life so often ...
+    alive: Option<Duration>,
+    /// ... and the next one then.
+    alive_at: Instant,
 }
 
 impl Feed {
@@ -111,6 +122,12 @@ impl Feed {
                         Err(RecvError::Lagged(_)) => self.behind = self.last.is_some(),
                         Err(RecvError::Closed) => return None,
                     },
+                    every = signs(self.alive, self.alive_at) => {
+                        self.alive_at = Instant::now() + every;
+                        let now = self.app.house.inbox.clock().wall();
+                        let sign = format!("event: alive\ndata: \"{}\"\n\n", now.rfc3339());
+                        return Some(Bytes::from(sign));
+                    }
                     changed = after(self.status_from, &mut self.status) => {
                         // Without a panel there is nothing more to tell.
                         changed.ok()?;
@@ -149,6 +166,15 @@ impl Feed {
         self.last = Some(line.id);
         Some(line.frame)
     }
+}
+
+/// Waits for the next sign of life, for ever if none is wanted; says how often they are.
+async fn signs(alive: Option<Duration>, at: Instant) -> Duration {
+    let Some(every) = alive else {
+        return std::future::pending().await;
+    };
+    tokio::time::sleep_until(at).await;
+    every
 }
 
 async fn after(

@@ -6,6 +6,7 @@
 mod breaking;
 mod command_line;
 mod commands;
+mod dashboard;
 mod document;
 mod guards;
 mod history;

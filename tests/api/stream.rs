@@ -119,3 +119,18 @@ fn a_stop_waits_for_no_stream() {
     drop(idle);
     assert!(!house.socket.exists());
 }
+
+#[test]
+fn a_script_that_asks_for_it_hears_that_the_house_lives() {
+    let house = FakeHouse::simulate();
+    let mut stream = house.stream("?alive=1", "");
+    let mut heard = 0;
+    while heard < 3 {
+        let event = stream.next().expect("the stream goes on");
+        if event.kind.as_deref() == Some("alive") {
+            assert_eq!(event.data, "2026-11-23T09:51:11.000Z");
+            assert_eq!(event.id, None, "it is no line of history");
+            heard += 1;
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! `POST /act`: what the forms of the pages ask for. Done: the browser is sent back to its page.
+//! Not done: the page is drawn again, and says why.
+
+use axum::extract::{Extension, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use super::{Notice, Page, checks, home, past, people};
+use crate::alarm::{Command, Mode, Test};
+use crate::web::answer::Problem;
+use crate::web::form::Form;
+use crate::web::principal::{Visitor, owner_only};
+use crate::web::{App, api, fingers};
+
+/// The fields of all forms; which are there depends on `do`.
+#[derive(Deserialize)]
+pub(in crate::web) struct Deed {
+    #[serde(rename = "do")]
+    what: String,
+    mode: Option<Mode>,
+    #[serde(default)]
+    force: bool,
+    pin: Option<SecretString>,
+    /// Of a person.
+    name: Option<String>,
+    #[serde(default)]
+    duress: bool,
+    /// A walk test begins or ends.
+    #[serde(default)]
+    on: bool,
+    /// `do=test`: of what.
+    #[serde(rename = "what")]
+    test: Option<Test>,
+    #[serde(default)]
+    buzzer: bool,
+    #[serde(default)]
+    relay: bool,
+    /// The page to go back to.
+    back: Option<String>,
+}
+
+/// What was done, in words, for a page that was come back to.
+pub(super) fn done(what: &str) -> Option<&'static str> {
+    Some(match what {
+        "arm" => "Done: it is being armed.",
+        "disarm" => "Disarmed.",
+        "pause" => "Paused.",
+        "silence" => "The buzzer is silent.",
+        "ack" => "Acknowledged: nobody is called any more.",
+        "walk-test" => "Done.",
+        "test" => "It is being tried; what became of it is shown as it comes.",
+        "drill" => "The drill has begun; what became of it is shown as it comes.",
+        "pin" => "The PIN is known now.",
+        "forget" => "Forgotten.",
+        "forget-left" => "Forgotten; the finger reader will follow when it answers again.",
+        "forget-unknown" => "Deleted from the reader.",
+        _ => return None,
+    })
+}
+
+pub(in crate::web) async fn act(
+    State(app): State<App>,
+    Extension(visitor): Extension<Visitor>,
+    Form(deed): Form<Deed>,
+) -> Response {
+    let back = deed.back.clone().unwrap_or_default();
+    let (what, mode) = (deed.what.clone(), deed.mode.unwrap_or(Mode::Away));
+    match perform(&app, &visitor, deed).await {
+        Ok(done) => {
+            let to = match back.as_str() {
+                "/people" | "/checks" => &back,
+                past if past::id(past).is_some() => &back,
+                _ => "/",
+            };
+            Redirect::to(&format!("{to}?done={done}")).into_response()
+        }
+        Err(problem) => {
+            let mut notice = Notice::from(problem);
+            if what == "arm" && notice.status == StatusCode::CONFLICT {
+                notice.force = Some(mode.word());
+            }
+            let notice = Some(notice);
+            let (app, visitor) = (&app, &visitor);
+            let page = Page {
+                app,
+                visitor,
+                notice,
+            };
+            match back.as_str() {
+                "/people" => people::draw(page, false).await,
+                "/checks" => checks::draw(page).await,
+                "/pin" => home::draw_pin(&page, &what),
+                past => match past::id(past) {
+                    Some(id) => past::draw(page, id).await,
+                    None => home::draw(page).await,
+                },
+            }
+        }
+    }
+}
+
+/// Does it, and says which word of [`done`] it was.
+async fn perform(app: &App, visitor: &Visitor, deed: Deed) -> Result<&'static str, Problem> {
+    let by = visitor.actor.clone();
+    let person = || {
+        let name = deed.name.as_deref().map(str::trim);
+        let name = name.filter(|name| !name.is_empty());
+        name.ok_or_else(|| Problem::bad("say whose: the name is missing"))
+    };
+    let pin = deed.pin.clone();
+    let pin = pin.filter(|pin| !pin.expose_secret().is_empty());
+    let (command, done) = match deed.what.as_str() {
+        "arm" => {
+            let (mode, force) = (deed.mode.unwrap_or(Mode::Away), deed.force);
+            (Command::Arm { mode, force }, "arm")
+        }
+        "disarm" => (Command::Disarm, "disarm"),
+        "pause" => (Command::Pause, "pause"),
+        "silence" => (Command::Silence, "silence"),
+        "ack" => (Command::Acknowledge, "ack"),
+        "walk-test" => (Command::WalkTest(deed.on), "walk-test"),
+        "test" => {
+            let test = deed.test.ok_or_else(|| Problem::bad("say what to try"))?;
+            (Command::Test(test), "test")
+        }
+        "drill" => {
+            let (buzzer, relay) = (deed.buzzer, deed.relay);
+            (Command::Drill { buzzer, relay }, "drill")
+        }
+        "pin" => {
+            owner_only(&by, "enrolling people")?;
+            let pin = pin.ok_or_else(|| Problem::bad("say which: the PIN is missing"))?;
+            let (name, access) = (person()?, &app.house.access);
+            let enrolled = access.enrol_pin(name, pin, deed.duress, by).await;
+            enrolled.map_err(crate::web::people::problem)?;
+            return Ok("pin");
+        }
+        "forget" => {
+            owner_only(&by, "forgetting people")?;
+            let forgotten = app.house.access.forget(person()?, by).await;
+            let slots = forgotten.map_err(crate::web::people::problem)?;
+            let left = fingers::forget(&app.house, &slots).await;
+            return Ok(if left.is_ok() {
+                "forget"
+            } else {
+                "forget-left"
+            });
+        }
+        "forget-unknown" => {
+            owner_only(&by, "forgetting fingers")?;
+            let deleted = app.house.fingers.delete_unknown().await;
+            deleted.map_err(|error| {
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            })?;
+            return Ok("forget-unknown");
+        }
+        other => return Err(Problem::bad(format!("there is no {other:?} to do"))),
+    };
+    api::with_pin(app, by, command, pin).await.map(|_| done)
+}
