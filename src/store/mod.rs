@@ -33,8 +33,8 @@ pub use error::{StoreError, StoreFailure};
 pub use history::{
     History, IncidentDetail, StoredDuress, StoredEvent, StoredIncident, StoredMessage, StoredPhoto,
 };
-pub use opening::{Found, Opened, people_in};
-pub use people::{Credential, KnownBy, PeopleChange, TEMPLATE, known_after};
+pub use opening::{Found, Opened};
+pub use people::{Credential, KnownBy, PeopleChange, TEMPLATE, known_after, people_in};
 pub use photos::{photo_path, read_photo, write_photo, write_whole_photo};
 pub use retention::Removed;
 pub use rows::{Batch, EventId, EventRow, MessageRow, NextIds, PhotoRow, Saved};

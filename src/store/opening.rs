@@ -122,17 +122,6 @@ impl Store {
     }
 }
 
-/// Who is known, in a store that nobody has open. Nothing is changed there.
-///
-/// # Errors
-/// It cannot be read.
-pub fn people_in(dir: &Path) -> Result<Vec<Credential>, StoreError> {
-    let path = dir.join(DATABASE);
-    let connection = schema::open_frozen(&path)?;
-    people::read(&connection)
-        .map_err(|error| StoreError::sql("reading who is known from", &path, &error))
-}
-
 /// Everything read at the start.
 pub(super) struct Loaded {
     pub(super) saved: Option<Saved>,
