@@ -84,8 +84,7 @@ pub fn known_after(known: &[Credential], changes: &[PeopleChange]) -> Vec<Creden
 pub fn people_in(dir: &Path) -> Result<Vec<Credential>, StoreError> {
     let path = dir.join(DATABASE);
     let connection = schema::open_frozen(&path)?;
-    read(&connection)
-        .map_err(|error| StoreError::sql("reading who is known from", &path, &error))
+    read(&connection).map_err(|error| StoreError::sql("reading who is known from", &path, &error))
 }
 
 /// Neither a hash nor a template belongs into a log.
