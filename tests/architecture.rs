@@ -11,7 +11,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", EVERYTHING),
     ("doctor", EVERYTHING),
-    ("init", &["camera", "config", "gpio", "sensors"]),
+    ("init", &["access", "camera", "config", "gpio", "sensors"]),
     ("simulator", EVERYTHING),
     ("daemon", EVERYTHING),
     (

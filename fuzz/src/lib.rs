@@ -7,12 +7,14 @@ use std::sync::LazyLock;
 
 use asfaleia::config::{Config, Depth};
 
+mod faces;
 mod files;
 mod net;
 mod saved;
 mod sensed;
 mod store;
 
+pub use faces::{model, picture};
 pub use files::{config, scenario, setting};
 pub use net::{smtp, twilio};
 pub use saved::{message, state};
@@ -28,8 +30,10 @@ pub const TARGETS: &[(&str, Body)] = &[
     ("finger", finger),
     ("line", line),
     ("message", message),
+    ("model", model),
     ("mqtt_command", mqtt_command),
     ("mqtt_payload", mqtt_payload),
+    ("picture", picture),
     ("scenario", scenario),
     ("setting", setting),
     ("smtp", smtp),

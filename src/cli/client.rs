@@ -64,15 +64,6 @@ impl Service {
         whole(self.ask(Method::GET, path, None).await?).await
     }
 
-    /// `GET` of `/api/v1/…`, as it comes.
-    pub(super) async fn get_bytes(&self, path: &str) -> Result<Vec<u8>> {
-        let response = self.ask(Method::GET, path, None).await?;
-        let bytes = to_bytes(response.into_body(), LONGEST_ANSWER)
-            .await
-            .map_err(broken)?;
-        Ok(bytes.to_vec())
-    }
-
     /// `POST` to `/api/v1/…`.
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value> {
         whole(self.ask(Method::POST, path, Some(body)).await?).await

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -12,16 +11,13 @@ use super::client::Service;
 use super::exit::{Exit, Failed, Result};
 use super::{CONFIG, Places};
 use crate::access::face::{
-    self, Embedding, Eyes, Look, NoModel, Recogniser, SAME, Unfit, VIEWS, Views, closest,
+    self, Embedding, Eyes, Look, NoModel, Recogniser, SAME, STILL, Unfit, VIEWS, Views, closest,
 };
 use crate::access::people::{self, People};
 use crate::alarm::{Actor, Factor, Origin, Record};
 use crate::clock::{Stamp, SystemClock};
 use crate::config::{self, Depth};
 use crate::store::{Batch, EventRow, KnownBy, Store};
-
-/// A still picture may show a face that is small in it: it is looked at more closely than a frame.
-const STILL: usize = 320;
 
 /// `asfaleia models`
 #[derive(Args)]
@@ -71,11 +67,13 @@ pub(super) struct RecogniseArgs {
     #[arg(long)]
     models: PathBuf,
     #[arg(long)]
-    kept: PathBuf,
+    kept: Option<PathBuf>,
+    #[arg(long)]
+    side: usize,
 }
 
 pub(super) fn recognise(args: &RecogniseArgs) -> Result {
-    Ok(face::run(&args.models, Some(&args.kept))?)
+    Ok(face::run(&args.models, args.kept.as_deref(), args.side)?)
 }
 
 pub(super) fn models(places: &Places, args: ModelsArgs) -> Result {
@@ -151,13 +149,14 @@ pub(super) fn test(places: &Places, args: &TestFaceArgs) -> Result {
 }
 
 pub(super) fn enroll(places: &Places, args: &EnrollFaceArgs) -> Result {
-    let house = House::of(places)?;
-    let mut eyes = house.eyes()?;
-    let views = match &args.images {
-        Some(folder) => from_pictures(&mut eyes, folder)?,
-        None => from_camera(&mut eyes, &Service::find(places.socket.as_deref())?)?,
-    };
-    house.keep(places, &args.name, &views)
+    match &args.images {
+        Some(folder) => {
+            let house = House::of(places)?;
+            let views = from_pictures(&mut house.eyes()?, folder)?;
+            house.keep(places, &args.name, &views)
+        }
+        None => from_camera(&Service::find(places.socket.as_deref())?, &args.name),
+    }
 }
 
 fn from_pictures(eyes: &mut Eyes, folder: &Path) -> Result<Vec<Embedding>> {
@@ -200,66 +199,45 @@ fn from_pictures(eyes: &mut Eyes, folder: &Path) -> Result<Vec<Embedding>> {
     })
 }
 
-/// What to do for each view, and which way the nose points then: 0 straight, else the side of the
-/// picture, the second time the other one.
-const GUIDE: [(&str, bool); VIEWS] = [
-    ("look straight into the camera", false),
-    ("turn your head a little to the left", true),
-    ("now to the right", true),
-    ("straight again, the chin a little up", false),
-    ("and a little down", false),
-];
-/// A head that is turned has its nose so far from the middle; one that is not, less far.
-const TURNED: f32 = 0.08;
-/// For each view.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-fn from_camera(eyes: &mut Eyes, service: &Service) -> Result<Vec<Embedding>> {
+/// Guided before the camera: the service looks through it, and says what to ask for.
+fn from_camera(service: &Service, name: &str) -> Result {
+    let path = format!("people/{}/face", super::people::in_a_path(name));
     let mut out = std::io::stdout();
-    let mut views = Views::default();
-    let mut side = 0.0;
-    for (what, turned) in GUIDE {
-        writeln!(out, "{what}")?;
-        let began = Instant::now();
-        let mut said = String::new();
-        loop {
-            if began.elapsed() > PATIENCE {
-                let why = "no good view was seen for a minute; nothing was changed";
+    service.block_on(async {
+        let mut steps = service.follow(&path, &json!({})).await?;
+        while let Some(step) = steps.next_said().await? {
+            if let Some(why) = step["error"].as_str() {
                 return Err(Failed::new(Exit::TempFail, why));
             }
-            let frame = service.block_on(service.get_bytes("faces/frame"))?;
-            let look = eyes
-                .look(&frame)
-                .map_err(|why| Failed::new(Exit::Data, why))?;
-            let turn = look
-                .seen
-                .as_ref()
-                .map_or(0.0, |seen| seen.quality.turn - 0.5);
-            let wanted = match turned {
-                false => turn.abs() < TURNED,
-                true => turn.abs() >= TURNED && turn * side <= 0.0,
-            };
-            let why = match face::fit(&look) {
-                Err(unfit) => unfit.to_string(),
-                Ok(_) if !wanted => continue,
-                Ok(_) => match views.add(&look) {
-                    Ok(()) => {
-                        side = if turned { turn } else { side };
-                        break;
-                    }
-                    Err(unfit) => unfit.to_string(),
-                },
-            };
-            if why != said {
-                writeln!(out, "  {why}")?;
-                said = why;
+            if step["done"] == true {
+                return known(name, step["warning"].as_str());
             }
+            let says = match step["face"].as_str() {
+                Some("straight") => "look straight into the camera",
+                Some("left") => "turn your head a little to the left",
+                Some("right") => "now to the right",
+                Some("up") => "straight again, the chin a little up",
+                Some("down") => "and a little down",
+                Some("good") => "  good",
+                Some("unfit") => {
+                    writeln!(out, "  {}", step["why"].as_str().unwrap_or_default())?;
+                    continue;
+                }
+                Some(_) | None => continue,
+            };
+            writeln!(out, "{says}")?;
         }
-        writeln!(out, "  good")?;
+        Err(Failed::new(Exit::Unavailable, "the service has stopped"))
+    })
+}
+
+fn known(name: &str, warning: Option<&str>) -> Result {
+    let mut out = std::io::stdout();
+    writeln!(out, "{name} is known by {VIEWS} views of the face")?;
+    if let Some(warning) = warning {
+        writeln!(out, "take care: {warning}")?;
     }
-    Ok(views
-        .chosen()
-        .expect("there is a view for each line of the guide"))
+    Ok(())
 }
 
 /// What there is in this picture's file.
@@ -361,12 +339,7 @@ impl House {
         } else {
             self.keep_in_store(name, views)?
         };
-        let mut out = std::io::stdout();
-        writeln!(out, "{name} is known by {} views of the face", views.len())?;
-        if let Some(warning) = warning {
-            writeln!(out, "take care: {warning}")?;
-        }
-        Ok(())
+        known(name, warning.as_deref())
     }
 
     /// While no service runs, nobody else writes there. Returns whom they may be taken for.

@@ -45,7 +45,13 @@ pub(super) fn run(places: &Places, args: InitArgs) -> Result {
             return Err(Failed::new(Exit::CantCreate, why));
         }
     }
-    let found = Found::here();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failed::new(Exit::OsErr, format!("starting: {error}")))?;
+    let found = runtime.block_on(Found::here());
+    // A port that hangs holds a thread, and shall not hold us.
+    runtime.shutdown_background();
     writeln!(dialogue.output, "{}", greeting(&found))?;
     let house = init::ask(&mut dialogue, &found, directory.join("secrets"));
     let house = house.map_err(|error| match &error {

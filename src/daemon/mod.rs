@@ -40,6 +40,7 @@ pub use shown::{Composer, Shown};
 pub use sources::{BrokerSlot, SharedSensors};
 
 use crate::access::Access;
+use crate::access::face::Guide;
 use crate::access::finger::Fingers;
 use crate::actuators::Outputs;
 use crate::alarm::{Alarm, Durable, Event, TroubleCode};
@@ -300,7 +301,7 @@ pub async fn run(
 
     // Sensors.
     let simulated = SharedSensors::new(&config, simulated_board.as_ref(), inbox.clone());
-    let frame = sources::frames(&camera_slot);
+    let guide = Guide::new(sources::frames(&camera_slot));
     let wiring = Wiring {
         inbox: inbox.clone(),
         pulses: pulses.clone(),
@@ -356,7 +357,7 @@ pub async fn run(
         sim: devices.sim.map(|make| make(simulated)),
         kind,
         reload: reloader.as_web(),
-        frame,
+        guide,
         access,
         fingers,
         logins,

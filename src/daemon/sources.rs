@@ -263,10 +263,7 @@ impl Sources {
 fn faces(config: &Config) -> Option<Start> {
     let access = config.access.as_ref()?;
     match access.face {
-        Some(FaceInput::Camera) => {
-            let models = face::place(Some(&access.models));
-            Some(Start::itself(models, config.store.path.join(face::KEPT)))
-        }
+        Some(FaceInput::Camera) => Some(Start::of(config)),
         Some(FaceInput::Gpio(_)) | None => None,
     }
 }

@@ -8,6 +8,8 @@
 mod camera;
 mod configuration;
 mod disk;
+mod faces;
+mod fingers;
 mod gpio;
 mod holders;
 mod machine;
@@ -86,6 +88,8 @@ pub enum Part {
     Serial,
     /// The camera.
     Camera,
+    /// What recognises faces.
+    Faces,
     /// The mail server.
     Mail,
     /// The telephone service.
@@ -112,6 +116,7 @@ impl Part {
             Part::Gpio => "gpio",
             Part::Serial => "serial",
             Part::Camera => "camera",
+            Part::Faces => "faces",
             Part::Mail => "mail",
             Part::Phone => "phone",
             Part::Webhook => "webhook",
@@ -251,11 +256,12 @@ pub async fn examine(visit: Visit) -> Vec<Finding> {
         on_devices(Part::Gpio, gpio::look),
         serial::look(&config, &service, &user),
         camera::look(&config, &service, &user, photo),
+        faces::look(&config),
         messages::look(&config, send),
         mqtt::look(&config),
     );
-    let (a, b, c, d, e, f, g, h, i, j) = parts;
-    findings.extend([a, b, c, d, e, f, g, h, i, j].into_iter().flatten());
+    let (a, b, c, d, e, f, g, h, i, j, k) = parts;
+    findings.extend([a, b, c, d, e, f, g, h, i, j, k].into_iter().flatten());
     // A stable sort: within a part the order is that of looking.
     findings.sort_by_key(|it| it.part);
     findings

@@ -9,8 +9,8 @@ use tokio::task::JoinSet;
 
 use super::holders::{self, Holder};
 use super::user::User;
-use super::{Finding, Part, Service, blocking, late};
-use crate::config::{Config, FingerInput, NodeMcu, NodePort};
+use super::{Finding, Part, Service, blocking, fingers, late};
+use crate::config::{Config, NodeMcu, NodePort};
 use crate::sensors::port::{self, Ports};
 use crate::sensors::{Heard, listen};
 
@@ -20,11 +20,11 @@ const LISTEN: Duration = Duration::from_secs(6);
 
 /// What is known of one device file.
 #[derive(Debug)]
-struct Port {
-    path: PathBuf,
-    holders: Vec<Holder>,
+pub(super) struct Port {
+    pub(super) path: PathBuf,
+    pub(super) holders: Vec<Holder>,
     /// Found, and what mends it: the service may not open it.
-    shut_out: Option<(String, String)>,
+    pub(super) shut_out: Option<(String, String)>,
     /// What came from it; why not; `None`: it was left alone.
     heard: Option<Result<Heard, String>>,
 }
@@ -32,7 +32,7 @@ struct Port {
 /// Looks at the ports of nodes and reader. A port that somebody has open is left alone; the others
 /// are listened to, side by side, which resets their NodeMCUs.
 pub(super) async fn look(config: &Arc<Config>, service: &Service, user: &User) -> Vec<Finding> {
-    let reader = reader(config);
+    let reader = fingers::reader(config);
     if config.nodemcus.is_empty() && reader.is_none() {
         return Vec::new();
     }
@@ -43,10 +43,11 @@ pub(super) async fn look(config: &Arc<Config>, service: &Service, user: &User) -
         .collect();
     let paths: BTreeSet<PathBuf> = nodes.iter().flat_map(|(_, paths)| paths.clone()).collect();
     let by_id = port::by_id();
-    let Some(mut known) = rights(paths.clone().into_iter().chain(reader.clone()), user).await
-    else {
+    let reader_path = reader.as_ref().map(|reader| reader.port.clone());
+    let Some(mut known) = rights(paths.iter().cloned().chain(reader_path), user).await else {
         return vec![late(PART)];
     };
+    let mut examined = None;
     if !service.may_hold_devices() {
         let free = paths
             .into_iter()
@@ -54,6 +55,11 @@ pub(super) async fn look(config: &Arc<Config>, service: &Service, user: &User) -
         let mut listening = JoinSet::new();
         for path in free {
             listening.spawn(async move { (listen(&path, LISTEN).await, path) });
+        }
+        if let Some(reader) = &reader
+            && known[&reader.port].holders.is_empty()
+        {
+            examined = Some(fingers::examined(config, reader).await);
         }
         while let Some(Ok((heard, path))) = listening.join_next().await {
             known
@@ -70,15 +76,10 @@ pub(super) async fn look(config: &Arc<Config>, service: &Service, user: &User) -
             .collect();
         findings.push(judged(node, &there, service.may_hold_devices(), &by_id));
     }
-    findings.extend(reader.and_then(|path| known.get(&path)).map(reader_judged));
-    findings
-}
-
-fn reader(config: &Config) -> Option<PathBuf> {
-    match config.access.as_ref()?.finger.as_ref()? {
-        FingerInput::Serial { port, .. } => Some(port.clone()),
-        FingerInput::Gpio(_) => None,
+    if let Some(port) = reader.and_then(|reader| known.get(&reader.port)) {
+        findings.push(fingers::judged(port, examined));
     }
+    findings
 }
 
 async fn rights(
@@ -170,27 +171,6 @@ fn judged(node: &NodeMcu, there: &[&Port], service_runs: bool, by_id: &[PathBuf]
             ),
             "load firmware/nodemcu; if it is on it: cable, ground, supply (115200 baud)",
         ),
-    }
-}
-
-fn reader_judged(port: &Port) -> Finding {
-    let subject = "fingerprint reader";
-    let path = port.path.display();
-    if !port.path.exists() {
-        let mend =
-            "enable_uart=1 in /boot/firmware/config.txt, no login shell on it; docs/wiring.md";
-        return Finding::error(PART, subject, format!("{path} is not there"), mend);
-    }
-    if let Some((found, mend)) = &port.shut_out {
-        return Finding::error(PART, subject, found, mend);
-    }
-    match port.holders.iter().find(|it| !it.is_asfaleia()) {
-        Some(stranger) => {
-            let found = format!("{} has {path} open", stranger.words());
-            let mend = "end that program; a login shell: raspi-config, serial port";
-            Finding::error(PART, subject, found, mend)
-        }
-        None => Finding::ok(PART, subject, format!("{path} is there, and may be opened")),
     }
 }
 

@@ -23,6 +23,7 @@ pub struct House {
     /// Where the secrets' files will lie: an absolute path.
     pub secrets: PathBuf,
     site: String,
+    reader: Option<PathBuf>,
     nodes: Vec<Node>,
     wires: Vec<Wire>,
     buzzer: Option<u32>,

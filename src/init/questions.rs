@@ -21,7 +21,10 @@ pub fn ask(
         house.site = dialogue.ask("The house's name, as mails and calls say it", "Home")?;
         Ok(())
     })?;
-    for port in &found.ports {
+    if let Some(port) = found.readers.first() {
+        dialogue.settle(&mut house, &|dialogue, house| reader(dialogue, house, port))?;
+    }
+    for port in found.ports.iter().filter(|it| !found.readers.contains(it)) {
         dialogue.settle(&mut house, &|dialogue, house| node(dialogue, house, port))?;
     }
     loop {
@@ -53,6 +56,15 @@ pub fn ask(
     }
     dialogue.settle(&mut house, &broker)?;
     Ok(house)
+}
+
+fn reader(dialogue: &mut Dialogue<'_>, house: &mut House, port: &Path) -> io::Result<()> {
+    let question = format!(
+        "A fingerprint reader answers on {}. Shall a finger disarm? (say no if strangers can reach it)",
+        port.display()
+    );
+    house.reader = (dialogue.agrees(&question, true)?).then(|| port.to_owned());
+    Ok(())
 }
 
 fn node(dialogue: &mut Dialogue<'_>, house: &mut House, port: &Path) -> io::Result<()> {
@@ -219,4 +231,43 @@ fn broker(dialogue: &mut Dialogue<'_>, house: &mut House) -> io::Result<()> {
     };
     house.broker = Some(Broker { host, login });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Depth, FingerInput};
+
+    #[test]
+    fn a_reader_that_answers_is_asked_about_and_its_port_is_no_nodes() {
+        let port = PathBuf::from("/dev/serial/by-id/usb-cp2102");
+        let found = Found {
+            ports: vec![port.clone()],
+            readers: vec![port.clone()],
+            ..Found::default()
+        };
+        for (answer, taken) in [("yes", true), ("no", false)] {
+            let (answers, mut said) = (format!("Home\n{answer}\n"), Vec::new());
+            let mut dialogue = Dialogue {
+                input: &mut answers.as_bytes(),
+                output: &mut said,
+                terminal: false,
+                ended: false,
+                hide: || None,
+            };
+            let house = ask(&mut dialogue, &found, "/secrets".into()).unwrap();
+            let said = String::from_utf8(said).unwrap();
+            assert!(
+                said.contains("A fingerprint reader answers on /dev/serial/"),
+                "{said}"
+            );
+            assert!(!said.contains("NodeMCU"), "{said}");
+            let text = house.configuration();
+            let config = config::parse(&text, "x", Depth::Shape).unwrap().config;
+            let reader = config.access.and_then(|access| access.finger);
+            let is_there =
+                matches!(reader, Some(FingerInput::Serial { port: at, .. }) if at == port);
+            assert_eq!(is_there, taken, "{text}");
+        }
+    }
 }

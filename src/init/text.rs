@@ -24,6 +24,15 @@ fn write_all(house: &House, out: &mut String) -> fmt::Result {
     sensors(house, out)?;
     outputs(house, out)?;
     people(house, out)?;
+    if let Some(reader) = &house.reader {
+        writeln!(
+            out,
+            "\n[access]                           # docs/access.md; asfaleia enroll finger NAME\n\
+             require = [[\"finger\"], [\"pin\"]]    # any of these lets somebody in\n\
+             finger = {{ port = {} }}",
+            quoted(&reader.display().to_string())
+        )?;
+    }
     if let Some(broker) = &house.broker {
         writeln!(
             out,
@@ -188,6 +197,21 @@ mod tests {
             assert_eq!(table["site"]["name"].as_str(), Some(name));
             assert_eq!(table.len(), 1, "{text}");
         }
+    }
+
+    #[test]
+    fn a_house_with_a_finger_reader_passes() {
+        let house = House {
+            site: "Home".to_owned(),
+            reader: Some("/dev/serial0".into()),
+            ..House::default()
+        };
+        let loaded = config::parse(&written(&house), "x", Depth::Shape).unwrap();
+        let access = loaded.config.access.unwrap();
+        assert!(matches!(
+            access.finger,
+            Some(config::FingerInput::Serial { port, .. }) if port.as_os_str() == "/dev/serial0"
+        ));
     }
 
     #[test]

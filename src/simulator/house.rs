@@ -94,9 +94,14 @@ impl SimulatedHouse {
         if state != scenario.mode.map_or("disarmed", Mode::word) {
             let player = Player::new(self, inbox);
             let by = Actor::owner(Origin::Dashboard);
-            player.command(Command::Disarm, by.clone()).await;
+            let by_hand = |command| Event::Command {
+                command,
+                by: by.clone(),
+            };
+            player.ask(by_hand(Command::Disarm)).await;
             if let Some(mode) = scenario.mode {
-                player.command(Command::Arm { mode, force: true }, by).await;
+                let force = true;
+                player.ask(by_hand(Command::Arm { mode, force })).await;
                 player.reach(self.world.config.panel.exit_delay).await;
             }
         }
@@ -317,9 +322,9 @@ impl Stage for Player<'_> {
         }
     }
 
-    async fn command(&self, command: Command, by: Actor) {
-        let answer = self.inbox.ask(Event::Command { command, by }).await;
-        info!(?answer, "the scenario's command");
+    async fn ask(&self, what: Event) {
+        let answer = self.inbox.ask(what).await;
+        info!(?answer, "the scenario's people");
     }
 
     fn fault(&self, fault: Value) {

@@ -12,7 +12,9 @@ use std::time::Duration;
 use jiff::civil::Time;
 use serde_json::Value;
 
-use crate::alarm::{Actor, Command, Entry, Mode, Origin, Right, SensorKind, SensorName};
+use crate::alarm::{
+    Actor, Command, Entry, Event, Factor, Mode, Origin, Right, SensorKind, SensorName, Who,
+};
 use crate::config::{Config, Diagnostic, Severity};
 
 /// A script that can be played.
@@ -33,6 +35,8 @@ pub struct Scenario {
     cues: Vec<Cue>,
     /// Where each sensor is named, for [`Scenario::cast`].
     named: Vec<(SensorName, Range<usize>)>,
+    /// Where each factor is shown, for the same.
+    shown: Vec<(Factor, Range<usize>)>,
     source: Source,
 }
 
@@ -82,8 +86,50 @@ pub enum Happening {
         /// Who.
         by: Actor,
     },
+    /// A reader of faces or fingers says whose it saw. Nobody has to be enrolled for it.
+    Shown {
+        /// Which reader.
+        factor: Factor,
+        /// Whose it was.
+        who: Who,
+    },
+    /// Somebody wants something of the panel, and types a PIN at Home Assistant's panel.
+    Typed {
+        /// What.
+        command: Command,
+        /// Whose PIN it is.
+        who: Who,
+    },
     /// Something breaks, or is mended: as `PUT sim/faults` takes it.
     Fault(Value),
+}
+
+impl Happening {
+    /// What the panel hears of it at once; `None`: a sensor or a driver will tell it, or nothing.
+    pub(super) fn heard(&self) -> Option<Event> {
+        match self {
+            Happening::Command { command, by } => Some(Event::Command {
+                command: command.clone(),
+                by: by.clone(),
+            }),
+            Happening::Shown { factor, who } => Some(Event::Shown {
+                factor: *factor,
+                who: who.clone(),
+                origin: Origin::Reader,
+                duress: false,
+            }),
+            Happening::Typed { command, who } => Some(Event::Typed {
+                command: command.clone(),
+                by: Actor {
+                    right: Right::Bridge,
+                    ..Actor::owner(Origin::Mqtt)
+                },
+                who: who.clone(),
+                duress: false,
+            }),
+            Happening::Sensor { .. } | Happening::Fault(_) => None,
+        }
+    }
 }
 
 /// Where a scenario is played.
@@ -92,8 +138,8 @@ pub trait Stage {
     fn reach(&self, at: Duration) -> impl Future<Output = ()> + Send;
     /// The sensor's surroundings change.
     fn sensor(&self, name: &SensorName, active: bool);
-    /// Somebody asks the panel for something.
-    fn command(&self, command: Command, by: Actor) -> impl Future<Output = ()> + Send;
+    /// Somebody asks the panel for something, or is seen by a reader.
+    fn ask(&self, what: Event) -> impl Future<Output = ()> + Send;
     /// Something breaks, or is mended: an object as `PUT sim/faults` takes it.
     fn fault(&self, change: Value);
 }
@@ -135,14 +181,14 @@ impl Scenario {
         written::read(source)
     }
 
-    /// Every sensor of the scenario is in this configuration.
+    /// Every sensor of the scenario is in this configuration, and so is what people show.
     pub fn cast(&self, config: &Config) -> Result<(), ScenarioError> {
         let has = |name: &SensorName| config.sensors.iter().any(|sensor| sensor.name == *name);
         let names: Vec<String> = (config.sensors.iter())
             .map(|sensor| format!("{:?}", sensor.name.as_str()))
             .collect();
         let missing = (self.named.iter()).filter(|(name, _)| !has(name));
-        let missing: Vec<Diagnostic> = missing
+        let mut missing: Vec<Diagnostic> = missing
             .map(|(name, span)| {
                 let message = format!("the configuration has no sensor {:?}", name.as_str());
                 let help = format!(
@@ -152,6 +198,15 @@ impl Scenario {
                 self.source.error(span.clone(), message, Some(help))
             })
             .collect();
+        let require = config.policy().access.require;
+        let asked = |factor: &Factor| require.iter().flatten().any(|it| it == factor);
+        for (factor, span) in self.shown.iter().filter(|(factor, _)| !asked(factor)) {
+            let word = factor.word();
+            let message = format!("a {word} opens nothing in this configuration");
+            let help = format!("its `[access] require` would have to ask for a {word}");
+            let error = self.source.error(span.clone(), message, Some(help));
+            missing.push(error);
+        }
         if missing.is_empty() {
             return Ok(());
         }
@@ -167,12 +222,13 @@ impl Scenario {
     pub async fn play(&self, stage: &impl Stage) {
         for cue in &self.cues {
             stage.reach(cue.at).await;
+            if let Some(heard) = cue.what.heard() {
+                stage.ask(heard).await;
+            }
             match &cue.what {
                 Happening::Sensor { name, active } => stage.sensor(name, *active),
-                Happening::Command { command, by } => {
-                    stage.command(command.clone(), by.clone()).await;
-                }
                 Happening::Fault(change) => stage.fault(change.clone()),
+                Happening::Command { .. } | Happening::Shown { .. } | Happening::Typed { .. } => {}
             }
         }
         stage.reach(self.ends).await;
@@ -258,8 +314,11 @@ by = "Anna"
         fn sensor(&self, name: &SensorName, active: bool) {
             self.note(format!("{name} {active}"));
         }
-        async fn command(&self, command: Command, by: Actor) {
-            self.note(format!("{command:?} by {}", by.who()));
+        async fn ask(&self, what: Event) {
+            self.note(match what {
+                Event::Command { command, by } => format!("{command:?} by {}", by.who()),
+                other => format!("{other:?}"),
+            });
         }
         fn fault(&self, change: Value) {
             self.note(change.to_string());

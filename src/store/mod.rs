@@ -36,7 +36,7 @@ pub use history::{
 };
 pub use logins::{Account, Hash, LoginChange, Logins, Session, Token};
 pub use opening::{Found, Opened};
-pub use people::{Credential, KnownBy, PeopleChange, TEMPLATE, known_after};
+pub use people::{Credential, KnownBy, PeopleChange, TEMPLATE, known_after, people_in};
 pub use photos::{photo_path, read_photo, write_photo, write_whole_photo};
 pub use retention::Removed;
 pub use rows::{Batch, EventId, EventRow, MessageRow, NextIds, PhotoRow, Saved};

@@ -1,8 +1,12 @@
 //! What people are known by, as rows.
 
+use std::path::Path;
+
 use rusqlite::types::Type;
 use rusqlite::{Connection, Row, Transaction, params};
 
+use super::error::StoreError;
+use super::schema::{self, DATABASE};
 use super::writing::key;
 use crate::clock::WallTime;
 
@@ -71,6 +75,16 @@ pub fn known_after(known: &[Credential], changes: &[PeopleChange]) -> Vec<Creden
         }
     }
     known
+}
+
+/// Who is known, in a store that nobody has open. Nothing is changed there.
+///
+/// # Errors
+/// It cannot be read.
+pub fn people_in(dir: &Path) -> Result<Vec<Credential>, StoreError> {
+    let path = dir.join(DATABASE);
+    let connection = schema::open_frozen(&path)?;
+    read(&connection).map_err(|error| StoreError::sql("reading who is known from", &path, &error))
 }
 
 /// Neither a hash nor a template belongs into a log.

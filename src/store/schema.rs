@@ -1,5 +1,7 @@
 //! The tables, their versions, and how a connection is set up.
 
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -152,10 +154,31 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
         | OpenFlags::SQLITE_OPEN_CREATE
         | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let failed = |error| StoreError::sql("opening the store", path, &error);
+    make_private(path);
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     prepare(&connection).map_err(failed)?;
     migrate(&mut connection, path, MIGRATIONS)?;
     Ok(connection)
+}
+
+/// Hashes of PINs and templates of faces are in it: for its owner alone, whoever may enter the
+/// directory. SQLite gives new logs the rights of the database. Where that fails, SQLite says why,
+/// or the rights stay as they are.
+fn make_private(path: &Path) {
+    let new = File::options()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(path);
+    drop(new);
+    for suffix in ["", "-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        // Written only where it has to be: at rest nothing is.
+        if fs::metadata(&file).is_ok_and(|there| there.permissions().mode() & 0o077 != 0) {
+            let _ = fs::set_permissions(&file, Permissions::from_mode(0o600));
+        }
+    }
 }
 
 /// Opens the database for reading beside a running writer.

@@ -1,22 +1,19 @@
 //! Fingers: enrolled step by step, and templates that nobody enrolled.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Extension, Path, State};
 use axum::http::StatusCode;
-use axum::response::sse::{Event, KeepAlive, Sse};
-use futures_util::Stream;
-use futures_util::stream::unfold;
+use axum::response::IntoResponse;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::answer::Problem;
+use super::enrolment::told;
 use super::fields::Fields;
 use super::people::problem;
 use super::principal::owner_only;
@@ -28,8 +25,6 @@ use crate::store::KnownBy;
 
 /// A reader that hangs is not waited for any longer.
 const FORGOTTEN_WITHIN: Duration = Duration::from_secs(5);
-/// A comment so often finds clients that are gone.
-const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,7 +40,7 @@ pub(super) async fn enrol(
     Extension(by): Extension<Actor>,
     path: Result<Path<String>, PathRejection>,
     Fields(NewFinger { duress }): Fields<NewFinger>,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     owner_only(&by, "enrolling people")?;
     let Path(name) = path?;
     people::name(&name).map_err(|error| problem(error.into()))?;
@@ -56,19 +51,10 @@ pub(super) async fn enrol(
         let slot = house.fingers.enrol(say).await?;
         let finger = KnownBy::Finger { slot, duress };
         let enrolled = house.access.enrol(&name, vec![finger], by).await;
-        Ok(enrolled?)
+        enrolled?;
+        Ok::<_, NoFinger>(json!({}))
     });
-    let steps = Steps::Going {
-        app,
-        said,
-        enrolment,
-    };
-    let events = unfold(steps, |steps| async {
-        let (said, steps) = steps.next().await?;
-        let event = Event::default().json_data(said).expect("words are JSON");
-        Some((Ok(event), steps))
-    });
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    Ok(told(app, said, enrolment, word))
 }
 
 /// Forgets the templates that nobody enrolled here.
@@ -97,16 +83,6 @@ pub(super) async fn forget(house: &House, slots: &[u16]) -> Result<(), FingerErr
         .unwrap_or_else(|_| Err(FingerError::NotThere("it is busy".to_owned())))
 }
 
-/// An enrolment as it is told.
-enum Steps {
-    Going {
-        app: App,
-        said: mpsc::Receiver<Progress>,
-        enrolment: JoinHandle<Result<(), NoFinger>>,
-    },
-    Ended,
-}
-
 /// Why it came to nothing.
 #[derive(Debug, thiserror::Error)]
 enum NoFinger {
@@ -116,44 +92,13 @@ enum NoFinger {
     House(#[from] NotEnrolled),
 }
 
-impl Steps {
-    /// What is said next; `None` ends the stream.
-    async fn next(self) -> Option<(Value, Steps)> {
-        let Steps::Going {
-            app,
-            mut said,
-            enrolment,
-        } = self
-        else {
-            return None;
-        };
-        let progress = tokio::select! {
-            () = app.stop.cancelled() => return None,
-            progress = said.recv() => progress,
-        };
-        if let Some(progress) = progress {
-            let going = Steps::Going {
-                app,
-                said,
-                enrolment,
-            };
-            return Some((json!({ "finger": word(progress) }), going));
-        }
-        let ended = match enrolment.await {
-            Ok(Ok(())) => json!({ "done": true }),
-            Ok(Err(why)) => json!({ "error": why.to_string() }),
-            Err(_) => json!({ "error": "the enrolment failed; the log says where" }),
-        };
-        Some((ended, Steps::Ended))
-    }
-}
-
-fn word(progress: Progress) -> &'static str {
-    match progress {
+fn word(progress: Progress) -> Value {
+    let word = match progress {
         Progress::Lay => "lay",
         Progress::Lift => "lift",
         Progress::LayAgain => "lay-again",
         Progress::Unreadable => "unreadable",
         Progress::Different => "different",
-    }
+    };
+    json!({ "finger": word })
 }

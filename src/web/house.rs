@@ -12,7 +12,7 @@ use tokio::sync::{broadcast, watch};
 
 use super::{Line, Snapshot};
 use crate::access::Access;
-use crate::access::face::TakeFrame;
+use crate::access::face::Guide;
 use crate::access::finger::Fingers;
 use crate::config::Config;
 use crate::inbox::Inbox;
@@ -45,8 +45,8 @@ pub struct House {
     pub access: Access,
     /// Enrols and forgets fingers.
     pub fingers: Fingers,
-    /// A frame of the camera, for whoever looks for faces.
-    pub frame: TakeFrame,
+    /// The camera, for whoever is enrolled before it.
+    pub guide: Arc<Guide>,
     /// Who may come in over TCP.
     pub logins: Logins,
     /// The program's version.

@@ -8,6 +8,7 @@ mod accounts;
 mod answer;
 mod api;
 mod dashboard;
+mod enrolment;
 mod faces;
 mod fields;
 mod fingers;

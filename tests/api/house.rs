@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use asfaleia::access::Access;
+use asfaleia::access::face::Guide;
 use asfaleia::alarm::{
     Actor, Answer, BootTime, Cause, Command, Event, Factor, GasStatus, Incident, IncidentId,
     IncidentKind, Mode, Origin, Right, SensorKind, SensorState, SensorStatus, Status, Trouble,
@@ -169,7 +170,7 @@ impl FakeHouse {
             reload: reloading(&reload, &broken),
             access,
             fingers: asfaleia::access::finger::Fingers::new().0,
-            frame: camera(&broken),
+            guide: Guide::new(camera(&broken)),
             logins: logins.clone(),
             version: "9.9.9",
         };

@@ -5,6 +5,7 @@
 
 mod examination;
 mod init;
+mod readers;
 mod servers;
 
 #[allow(dead_code)] // The whole client; other tests use the rest.

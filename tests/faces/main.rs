@@ -2,12 +2,17 @@
 //! print can do. `tests/run` brings models and faces; where they are not, these are left out.
 //!
 //! `ASFALEIA_MODELS`: a directory with both models. `ASFALEIA_FACES`: a directory with one of each
-//! person, with ten pictures or more of them.
+//! person, with ten pictures or more of them. `ASFALEIA_FEW_FACES`: the same, with any pictures.
 
 #![allow(clippy::unwrap_used)]
 
 mod accuracy;
+mod child;
+mod few;
+mod files;
 mod golden;
+mod guided;
+mod house;
 mod pictures;
 mod prints;
 mod service;

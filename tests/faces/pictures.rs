@@ -32,7 +32,7 @@ pub(crate) fn people() -> Vec<Person> {
 }
 
 /// By length and then by name: 2 before 10.
-fn listed(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn listed(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).expect("the folder can be listed");
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort_by_key(|path| (path.as_os_str().len(), path.clone()));

@@ -10,6 +10,7 @@ mod damage;
 mod fixture;
 mod restore;
 mod retention;
+mod rights;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};

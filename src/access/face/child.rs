@@ -9,10 +9,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
+use super::eyes::FRAME;
 use super::message::{Answer, Look, MOST_BYTES};
+use super::models::{KEPT, place};
+use crate::config::Config;
 
 /// A look takes a second on a Pi 3, the first one three with the loading. What takes longer hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// A child whose pipes are closed ends at once.
+const ENDS: Duration = Duration::from_secs(1);
 
 /// How the child is started.
 #[derive(Debug, Clone)]
@@ -21,19 +26,29 @@ pub struct Start {
     pub program: PathBuf,
     /// Where the models were installed.
     pub models: PathBuf,
-    /// Where what is made of them is kept.
-    pub kept: PathBuf,
+    /// Where what is made of them is kept; `None`: nowhere.
+    pub kept: Option<PathBuf>,
+    /// How closely it looks: [`FRAME`](super::FRAME) or [`STILL`](super::STILL).
+    pub side: usize,
     /// How long a look may take.
     pub patience: Duration,
 }
 
 impl Start {
-    /// This program as it runs, also after its file was replaced.
-    pub fn itself(models: PathBuf, kept: PathBuf) -> Self {
+    /// This program as it runs, also after its file was replaced; models and store are the
+    /// configuration's.
+    pub fn of(config: &Config) -> Self {
+        let configured = config.access.as_ref().map(|access| access.models.as_path());
+        Start::itself(place(configured), Some(config.store.path.join(KEPT)))
+    }
+
+    /// This program as it runs.
+    pub fn itself(models: PathBuf, kept: Option<PathBuf>) -> Self {
         Start {
             program: "/proc/self/exe".into(),
             models,
             kept,
+            side: FRAME,
             patience: PATIENCE,
         }
     }
@@ -64,12 +79,13 @@ impl Looker {
     /// # Errors
     /// The system starts no more processes.
     pub fn start(start: &Start) -> io::Result<Self> {
-        let mut child = Command::new(&start.program)
-            .arg("recognise")
-            .arg("--models")
-            .arg(&start.models)
-            .arg("--kept")
-            .arg(&start.kept)
+        let mut command = Command::new(&start.program);
+        command.arg("recognise").arg("--models").arg(&start.models);
+        command.arg("--side").arg(start.side.to_string());
+        if let Some(kept) = &start.kept {
+            command.arg("--kept").arg(kept);
+        }
+        let mut child = command
             .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -102,10 +118,12 @@ impl Looker {
             Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Err(NoLook::Broken(
                 format!("gave an answer that is none: {error}"),
             )),
-            Ok(Err(_)) => Err(NoLook::Broken(match self.child.try_wait() {
-                Ok(Some(status)) => format!("failed: its child ended ({status})"),
-                Ok(None) | Err(_) => "failed: its child does not listen".to_owned(),
-            })),
+            Ok(Err(_)) => Err(NoLook::Broken(
+                match timeout(ENDS, self.child.wait()).await {
+                    Ok(Ok(status)) => format!("failed: its child ended ({status})"),
+                    Ok(Err(_)) | Err(_) => "failed: its child does not listen".to_owned(),
+                },
+            )),
             Ok(Ok(Answer::Looked(look))) => Ok(look),
             Ok(Ok(Answer::Not(why))) => Err(NoLook::Refused(why)),
         }
@@ -122,6 +140,8 @@ impl Looker {
         }
         let mut answer = vec![0; length as usize];
         self.output.read_exact(&mut answer).await?;
-        Ok(serde_json::from_slice(&answer)?)
+        // One that is cut off is no end of the pipe.
+        serde_json::from_slice(&answer)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 }

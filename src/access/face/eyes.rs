@@ -18,6 +18,9 @@ use super::recogniser::{CloseUp, Recogniser};
 
 /// A frame's longer side is made so long before a face is looked for, in pixels.
 pub const FRAME: usize = 160;
+/// The same for a picture that somebody is enrolled by, or that is asked about: a face may be small in
+/// it, which is to be said.
+pub const STILL: usize = 320;
 /// Address space: the networks, a picture and what is computed between take a third of it.
 const MOST_MEMORY: u64 = 384 * 1024 * 1024;
 /// So many frames are kept for the comparison with the next.
@@ -29,15 +32,15 @@ const LEAST_WIDTH: f32 = 30.0;
 /// Two frames that differ more show two people.
 const SAME_HEAD: f32 = 0.40;
 
-/// Answers pictures until the input ends.
+/// Answers pictures until the input ends; `side` as in [`Eyes::new`].
 ///
 /// # Errors
 /// The networks cannot be loaded: said as the first answer, too. Or nobody listens.
-pub fn run(models: &Path, kept: Option<&Path>) -> io::Result<()> {
+pub fn run(models: &Path, kept: Option<&Path>, side: usize) -> io::Result<()> {
     humble();
     let (mut input, mut output) = (io::stdin().lock(), io::stdout().lock());
     let mut eyes = match Recogniser::load(models, kept) {
-        Ok(recogniser) => Ok(Eyes::new(recogniser, FRAME)),
+        Ok(recogniser) => Ok(Eyes::new(recogniser, side)),
         Err(why) => Err::<Eyes, NoModel>(why),
     };
     while let Some(picture) = message::read(&mut input)? {
@@ -73,7 +76,8 @@ pub struct Eyes {
 
 impl Eyes {
     /// That have seen nothing yet. A picture's longer side is made `side` pixels long before a face
-    /// is looked for: what is smaller than a tenth of that is not found.
+    /// is looked for: what is smaller than a tenth of that is not found; from [`STILL`] on, where
+    /// nothing is found so, it is looked for again at twice as many.
     pub fn new(recogniser: Recogniser, side: usize) -> Self {
         Eyes {
             recogniser,
@@ -98,10 +102,12 @@ impl Eyes {
     /// Why it could not be looked at, in a sentence.
     pub fn look_at(&mut self, picture: &Picture) -> Result<Look, String> {
         self.number += 1;
-        let faces = self
-            .recogniser
-            .faces(picture, self.side)
-            .map_err(|error| error.to_string())?;
+        let looked = |side| (self.recogniser.faces(picture, side)).map_err(|it| it.to_string());
+        let mut faces = looked(self.side)?;
+        if faces.is_empty() && self.side >= STILL {
+            // Is nobody there, or somebody too far away?
+            faces = looked(self.side * 2)?;
+        }
         let near = |face: &&CloseUp| face.quality.width >= faces[0].quality.width * BESIDE;
         let count = faces.iter().filter(near).count();
         let seen = match faces.into_iter().next() {

@@ -18,12 +18,15 @@ const INT8: u64 = 3;
 /// Why a model could not be folded: it is not one of those that this was written for.
 #[derive(Debug, thiserror::Error)]
 #[error("the model is not as expected: {0}")]
-pub(super) struct Unexpected(pub(super) &'static str);
+pub struct Unexpected(pub(super) &'static str);
 
 type Result<T> = std::result::Result<T, Unexpected>;
 
 /// The same model with plain numbers as its weights. The same bytes give the same bytes.
-pub(super) fn folded(model: &[u8]) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// It is another model, or none.
+pub fn folded(model: &[u8]) -> Result<Vec<u8>> {
     let mut out = Vec::with_capacity(model.len() * 4);
     for field in fields(model) {
         let field = field?;
@@ -53,6 +56,13 @@ struct Node<'a> {
     outputs: Vec<&'a str>,
     op: &'a str,
     bytes: &'a [u8],
+}
+
+impl<'a> Node<'a> {
+    fn first_input(&self) -> Result<&'a str> {
+        let first = self.inputs.first().copied();
+        first.ok_or(Unexpected("a node without input"))
+    }
 }
 
 #[derive(Default)]
@@ -106,13 +116,14 @@ impl<'a> Graph<'a> {
                 "DequantizeLinear" => {
                     weights.insert(output, self.dequantised(node)?);
                 }
-                "Reshape" if weights.contains_key(node.inputs[0]) => {
-                    let mut weight = weights.remove(node.inputs[0]).expect("it was there");
+                "Reshape" if weights.contains_key(node.first_input()?) => {
+                    let weight = weights.remove(node.first_input()?);
+                    let mut weight = weight.expect("it was there");
                     weight.dims = self.shape(node)?;
                     weights.insert(output, weight);
                 }
                 "Dropout" => {
-                    same_as.insert(output, node.inputs[0]);
+                    same_as.insert(output, node.first_input()?);
                 }
                 _ => kept.push(node),
             }

@@ -112,14 +112,23 @@ pub(super) fn load(models: &Path, kept: Option<&Path>) -> Result<(Detector, Embe
     Ok((detector, embedder))
 }
 
-/// Are both files in `models`, of the right size? What they hold is checked when they are loaded.
+/// Are both files in `models`, of the right size? What they hold is checked when they are loaded;
+/// a file of another size is looked into at once, to be told from one that is missing. Blocks.
 pub fn installed(models: &Path) -> Result<(), NoModel> {
     for file in MODELS {
         let path = models.join(file.name);
         match fs::metadata(&path) {
             Ok(there) if there.len() == file.bytes => {}
-            Ok(_) | Err(_) => return Err(NoModel::Missing { path }),
+            Ok(_) | Err(_) => drop(checked(file, &path)?),
         }
+    }
+    Ok(())
+}
+
+/// Are both files in `models`, byte for byte? Reads all of them.
+pub fn verified(models: &Path) -> Result<(), NoModel> {
+    for file in MODELS {
+        checked(file, &models.join(file.name))?;
     }
     Ok(())
 }

@@ -293,23 +293,28 @@ fn options() -> DecoderOptions {
         .set_max_height(MOST_PIXELS)
 }
 
+/// What the decoders say of a file has lines of its own: here it is one.
+fn damaged(error: impl std::fmt::Debug) -> NoPicture {
+    let said = format!("{error:?}").replace("\\n", " ");
+    let words: Vec<&str> = said.split_whitespace().collect();
+    NoPicture::Damaged(words.join(" "))
+}
+
 fn jpeg(bytes: &[u8]) -> Result<Picture, NoPicture> {
-    let damaged = |error: &dyn std::fmt::Debug| NoPicture::Damaged(format!("{error:?}"));
     let options = options().jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(|error| damaged(&error))?;
+    decoder.decode_headers().map_err(damaged)?;
     let (width, height) = decoder.dimensions().ok_or(NoPicture::TooLarge)?;
-    let rgb = decoder.decode().map_err(|error| damaged(&error))?;
+    let rgb = decoder.decode().map_err(damaged)?;
     Picture::new(width, height, rgb).ok_or(NoPicture::Unknown)
 }
 
 fn png(bytes: &[u8]) -> Result<Picture, NoPicture> {
-    let damaged = |error: &dyn std::fmt::Debug| NoPicture::Damaged(format!("{error:?}"));
     let options = options().png_set_strip_to_8bit(true);
     let mut decoder = PngDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder.decode_headers().map_err(|error| damaged(&error))?;
+    decoder.decode_headers().map_err(damaged)?;
     let (width, height) = decoder.dimensions().ok_or(NoPicture::TooLarge)?;
-    let DecodingResult::U8(samples) = decoder.decode().map_err(|error| damaged(&error))? else {
+    let DecodingResult::U8(samples) = decoder.decode().map_err(damaged)? else {
         return Err(NoPicture::Damaged("not of 8 bits".to_owned()));
     };
     let rgb = match samples.len() / (width * height) {

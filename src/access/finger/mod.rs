@@ -6,9 +6,11 @@
 
 pub mod command;
 mod enrol;
+mod examine;
 mod module;
 pub mod packet;
 mod reader;
+mod wellness;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::timeout;
 
+pub use examine::{Examined, NotExamined, examine, is_there};
 pub use reader::{FingerReader, ReaderPort};
 
 /// How far an enrolment is: what to ask of the person.

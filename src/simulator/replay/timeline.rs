@@ -7,9 +7,12 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::alarm::{Command, IncidentId, IncidentKind, Pattern, Record, SensorKind, SensorName};
+use crate::alarm::{
+    Command, Factor, IncidentId, IncidentKind, Pattern, Record, SensorKind, SensorName, Who,
+};
 use crate::clock::WallTime;
 use crate::config::write_duration;
+use crate::simulator::Happening;
 use crate::web::sentence;
 
 /// A night, played.
@@ -53,6 +56,13 @@ pub enum What {
         /// In words.
         command: String,
         /// Who.
+        by: String,
+    },
+    /// A reader saw somebody.
+    Shown {
+        /// Which reader.
+        factor: Factor,
+        /// Whom.
         by: String,
     },
     /// Something broke, or was mended.
@@ -196,7 +206,7 @@ impl What {
     fn label(&self) -> &'static str {
         match self {
             What::Sensor { .. } => "sensor",
-            What::Command { .. } => "person",
+            What::Command { .. } | What::Shown { .. } => "person",
             What::Fault(_) => "fault",
             What::Buzzer { .. } => "buzzer",
             What::Mail { .. } => "mail",
@@ -222,6 +232,7 @@ impl What {
                 active,
             } => sensed(sensor, *sensor_kind, *active),
             What::Command { command, by } => format!("{by}: {command}"),
+            What::Shown { factor, by } => format!("{by}: shows a {}", factor.word()),
             What::Fault(change) => faults(change),
             What::Buzzer { pattern } => match pattern {
                 None => "silent".to_owned(),
@@ -300,8 +311,32 @@ fn became_of(channel: &str, to: &str, outcome: &str, detail: &str) -> String {
     }
 }
 
+/// What people do, as a line; `None`: it is not theirs.
+pub(super) fn asked(what: &Happening) -> Option<What> {
+    let whose = |who: &Who| match who {
+        Who::Person(name) => name.clone(),
+        Who::Anybody => "somebody".to_owned(),
+        Who::Stranger => "a stranger".to_owned(),
+    };
+    match what {
+        Happening::Command { command, by } => Some(What::Command {
+            command: words(command),
+            by: by.who().to_owned(),
+        }),
+        Happening::Typed { command, who } => Some(What::Command {
+            command: format!("{}, with a PIN", words(command)),
+            by: whose(who),
+        }),
+        Happening::Shown { factor, who } => Some(What::Shown {
+            factor: *factor,
+            by: whose(who),
+        }),
+        Happening::Sensor { .. } | Happening::Fault(_) => None,
+    }
+}
+
 /// A command in words.
-pub(super) fn asked(command: &Command) -> String {
+fn words(command: &Command) -> String {
     match command {
         Command::Arm { mode, .. } => format!("arm {}", mode.word()),
         Command::Disarm => "disarm".to_owned(),

@@ -157,13 +157,15 @@ impl World {
         match next {
             Next::Cue(Happening::Sensor { name, active }) => self.sensed(&name, active, false),
             Next::Found(name, active) => self.sensed(&name, active, true),
-            Next::Cue(Happening::Command { command, by }) => {
-                let what = What::Command {
-                    command: asked(&command),
-                    by: by.who().to_owned(),
-                };
-                self.note(None, what);
-                self.tell(Event::Command { command, by });
+            Next::Cue(
+                what @ (Happening::Command { .. }
+                | Happening::Shown { .. }
+                | Happening::Typed { .. }),
+            ) => {
+                if let Some((what, heard)) = asked(&what).zip(what.heard()) {
+                    self.note(None, what);
+                    self.tell(heard);
+                }
             }
             Next::Cue(Happening::Fault(change)) => {
                 let before = self.faults.now();

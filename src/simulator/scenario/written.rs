@@ -7,9 +7,12 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{Answers, Cue, ExtraSensor, Happening, Scenario, ScenarioError, Source, owner};
-use crate::alarm::{Command, Entry, Mode, SensorKind, SensorName};
+use crate::alarm::{Command, Entry, Factor, Mode, SensorKind, SensorName, Who};
 use crate::config::{At, Diagnostic, Time, explain, write_duration};
 use crate::simulator::Faults;
+
+/// Whose finger, face or PIN nobody knows.
+const STRANGER: &str = "a stranger";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -62,6 +65,9 @@ struct RawStep {
     pulse: Option<At<Time>>,
     command: Option<At<String>>,
     by: Option<At<String>>,
+    pin: Option<At<String>>,
+    finger: Option<At<String>>,
+    face: Option<At<String>>,
     fault: Option<At<toml::Table>>,
 }
 
@@ -76,6 +82,7 @@ pub(super) fn read(source: Source) -> Result<Scenario, ScenarioError> {
         errors: Vec::new(),
         cues: Vec::new(),
         named: Vec::new(),
+        shown: Vec::new(),
     };
     let starts = reading.starts(&written.starts);
     let ends = written.ends.value.0;
@@ -88,6 +95,7 @@ pub(super) fn read(source: Source) -> Result<Scenario, ScenarioError> {
         errors,
         mut cues,
         named,
+        shown,
         ..
     } = reading;
     if !errors.is_empty() {
@@ -119,6 +127,7 @@ pub(super) fn read(source: Source) -> Result<Scenario, ScenarioError> {
             .collect(),
         cues,
         named,
+        shown,
         source,
     })
 }
@@ -128,6 +137,7 @@ struct Reading<'a> {
     errors: Vec<Diagnostic>,
     cues: Vec<Cue>,
     named: Vec<(SensorName, Range<usize>)>,
+    shown: Vec<(Factor, Range<usize>)>,
 }
 
 impl Reading<'_> {
@@ -146,8 +156,8 @@ impl Reading<'_> {
     }
 
     fn step(&mut self, step: &At<RawStep>, before: Duration, ends: Duration) {
-        const FORM: &str = "allowed: `sensor` with `active` or `pulse`, or `command` (with `by`), \
-                            or `fault`";
+        const FORM: &str = "allowed: `sensor` with `active` or `pulse`, or `command` (with `by` \
+                            or `pin`), or `finger`, or `face`, or `fault`";
         let At { value: step, span } = step;
         let at = step.at.value.0;
         if at < before {
@@ -168,6 +178,9 @@ impl Reading<'_> {
                 pulse,
                 command: None,
                 by: None,
+                pin: None,
+                finger: None,
+                face: None,
                 fault: None,
                 ..
             } => match (active, pulse) {
@@ -195,18 +208,13 @@ impl Reading<'_> {
                 pulse: None,
                 command: Some(command),
                 by,
+                pin,
+                finger: None,
+                face: None,
                 fault: None,
                 ..
-            } => {
-                let by = owner(by.as_ref().map(|by| by.value.clone()));
-                match read_command(&command.value) {
-                    Some(command) => self.cue(at, Happening::Command { command, by }),
-                    None => {
-                        let message = format!("unknown command {:?}", command.value);
-                        let help = r#"allowed: "arm away", "arm home", "arm night", "disarm", "pause", "silence", "ack""#;
-                        self.wrong(&command.span, message, help);
-                    }
-                }
+            } if by.is_none() || pin.is_none() => {
+                self.command(at, command, by.as_ref(), pin.as_ref())
             }
             RawStep {
                 sensor: None,
@@ -214,6 +222,33 @@ impl Reading<'_> {
                 pulse: None,
                 command: None,
                 by: None,
+                pin: None,
+                finger: Some(whose),
+                face: None,
+                fault: None,
+                ..
+            } => self.show(at, Factor::Finger, whose),
+            RawStep {
+                sensor: None,
+                active: None,
+                pulse: None,
+                command: None,
+                by: None,
+                pin: None,
+                finger: None,
+                face: Some(whose),
+                fault: None,
+                ..
+            } => self.show(at, Factor::Face, whose),
+            RawStep {
+                sensor: None,
+                active: None,
+                pulse: None,
+                command: None,
+                by: None,
+                pin: None,
+                finger: None,
+                face: None,
                 fault: Some(fault),
                 ..
             } => {
@@ -229,6 +264,45 @@ impl Reading<'_> {
                 }
             }
             RawStep { .. } => self.wrong(span, "a step is one thing", FORM),
+        }
+    }
+
+    fn command(
+        &mut self,
+        at: Duration,
+        command: &At<String>,
+        by: Option<&At<String>>,
+        pin: Option<&At<String>>,
+    ) {
+        let Some(wanted) = read_command(&command.value) else {
+            let message = format!("unknown command {:?}", command.value);
+            let help = r#"allowed: "arm away", "arm home", "arm night", "disarm", "pause", "silence", "ack""#;
+            self.wrong(&command.span, message, help);
+            return;
+        };
+        let what = match pin {
+            Some(whose) => Happening::Typed {
+                command: wanted,
+                who: self.who(Factor::Pin, whose),
+            },
+            None => Happening::Command {
+                command: wanted,
+                by: owner(by.map(|by| by.value.clone())),
+            },
+        };
+        self.cue(at, what);
+    }
+
+    fn show(&mut self, at: Duration, factor: Factor, whose: &At<String>) {
+        let who = self.who(factor, whose);
+        self.cue(at, Happening::Shown { factor, who });
+    }
+
+    fn who(&mut self, factor: Factor, whose: &At<String>) -> Who {
+        self.shown.push((factor, whose.span.clone()));
+        match whose.value.as_str() {
+            STRANGER => Who::Stranger,
+            name => Who::Person(name.to_owned()),
         }
     }
 

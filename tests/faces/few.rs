@@ -1,0 +1,52 @@
+//! A few people, whose pictures a package brings: too few for shares, enough to see that both kinds
+//! of mistakes are not the rule where there is no crowd.
+
+use std::path::PathBuf;
+
+use asfaleia::access::face::{Embedding, SAME, STILL};
+
+use crate::house::ASTRONAUT;
+use crate::pictures::{listed, picture};
+use crate::recogniser;
+
+#[test]
+fn nobody_of_a_few_is_taken_for_another_and_everybody_for_themselves() {
+    let folder = std::env::var_os("ASFALEIA_FEW_FACES").map(PathBuf::from);
+    let folder = folder.expect("ASFALEIA_FEW_FACES names a directory: tests/run sets it");
+    let mut people: Vec<Vec<PathBuf>> = listed(&folder).iter().map(|it| listed(it)).collect();
+    people.push(vec![ASTRONAUT.into()]);
+    let recogniser = recogniser();
+    let mut faces: Vec<(usize, Embedding)> = Vec::new();
+    for (person, files) in people.iter().enumerate() {
+        for file in files {
+            let seen = recogniser.faces(&picture(file), STILL).unwrap();
+            let largest = seen.first().expect("there is a face in each");
+            let face = recogniser.embedding(largest).unwrap();
+            faces.push((person, face.expect("it can be said in numbers")));
+        }
+    }
+    let (mut same, mut different) = (Vec::new(), Vec::new());
+    for (at, (person, face)) in faces.iter().enumerate() {
+        for (other, another) in &faces[at + 1..] {
+            let alike = face.similarity(another);
+            if person == other {
+                same.push(alike);
+            } else {
+                different.push(alike);
+            }
+        }
+    }
+    let least = same.iter().copied().fold(1.0, f32::min);
+    let most = different.iter().copied().fold(-1.0, f32::max);
+    println!(
+        "{} people, {} pictures: {} pairs of one person, {least:.2} alike at least; {} of two, \
+         {most:.2} at most",
+        people.len(),
+        faces.len(),
+        same.len(),
+        different.len()
+    );
+    assert!(!same.is_empty() && !different.is_empty());
+    assert!(least >= SAME, "somebody is not known: {least}");
+    assert!(most < SAME, "two people are one: {most}");
+}
