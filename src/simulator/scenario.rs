@@ -1,6 +1,6 @@
 //! A night as a script: what the sensors, the people and the world do, and when.
 //!
-//! [`Scenario::play`] plays it in real time on a [`Stage`]; `replay` plays it in virtual time.
+//! [`Scenario::play`] plays it on a [`Stage`], at its pace; `replay` plays it in virtual time.
 
 mod written;
 
@@ -132,8 +132,10 @@ impl Happening {
     }
 }
 
-/// Where a scenario is played in real time.
+/// Where a scenario is played.
 pub trait Stage {
+    /// Waits until so much time has passed since the beginning.
+    fn reach(&self, at: Duration) -> impl Future<Output = ()> + Send;
     /// The sensor's surroundings change.
     fn sensor(&self, name: &SensorName, active: bool);
     /// Somebody asks the panel for something, or is seen by a reader.
@@ -216,11 +218,10 @@ impl Scenario {
         &self.cues
     }
 
-    /// Plays it in real time, to its end.
+    /// Plays it at the stage's pace, to its end.
     pub async fn play(&self, stage: &impl Stage) {
-        let begin = tokio::time::Instant::now();
         for cue in &self.cues {
-            tokio::time::sleep_until(begin + cue.at).await;
+            stage.reach(cue.at).await;
             if let Some(heard) = cue.what.heard() {
                 stage.ask(heard).await;
             }
@@ -230,7 +231,7 @@ impl Scenario {
                 Happening::Command { .. } | Happening::Shown { .. } | Happening::Typed { .. } => {}
             }
         }
-        tokio::time::sleep_until(begin + self.ends).await;
+        stage.reach(self.ends).await;
     }
 }
 
@@ -307,6 +308,9 @@ by = "Anna"
     }
 
     impl Stage for Notes {
+        async fn reach(&self, at: Duration) {
+            tokio::time::sleep_until(self.1.unwrap() + at).await;
+        }
         fn sensor(&self, name: &SensorName, active: bool) {
             self.note(format!("{name} {active}"));
         }

@@ -137,7 +137,7 @@ fn from_our_page(headers: &HeaderMap) -> Result<(), Problem> {
 
 /// Checks `Host` and `Origin`. Behind a proxy the name is the proxy's, which we do not know; the
 /// two must agree all the same.
-fn same_house(
+pub(super) fn same_house(
     headers: &HeaderMap,
     uri: &Uri,
     ours: SocketAddr,

@@ -19,3 +19,4 @@ mod run;
 mod simulate;
 mod store;
 mod systemd;
+mod virtual_house;
