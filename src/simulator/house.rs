@@ -94,14 +94,13 @@ impl SimulatedHouse {
         if state != scenario.mode.map_or("disarmed", Mode::word) {
             let player = Player::new(self, inbox);
             let by = Actor::owner(Origin::Dashboard);
-            let by_hand = |command| Event::Command {
+            let asks = |command| Event::Command {
                 command,
                 by: by.clone(),
             };
-            player.ask(by_hand(Command::Disarm)).await;
+            player.ask(asks(Command::Disarm)).await;
             if let Some(mode) = scenario.mode {
-                let force = true;
-                player.ask(by_hand(Command::Arm { mode, force })).await;
+                player.ask(asks(Command::Arm { mode, force: true })).await;
                 player.reach(self.world.config.panel.exit_delay).await;
             }
         }

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use asfaleia::access::face::{Embedding, SAME, STILL};
+use asfaleia::access::face::{Embedding, Eyes, SAME, STILL};
 
 use crate::house::ASTRONAUT;
 use crate::pictures::{listed, picture};
@@ -15,13 +15,13 @@ fn nobody_of_a_few_is_taken_for_another_and_everybody_for_themselves() {
     let folder = folder.expect("ASFALEIA_FEW_FACES names a directory: tests/run sets it");
     let mut people: Vec<Vec<PathBuf>> = listed(&folder).iter().map(|it| listed(it)).collect();
     people.push(vec![ASTRONAUT.into()]);
-    let recogniser = recogniser();
+    let mut eyes = Eyes::new(recogniser(), STILL);
     let mut faces: Vec<(usize, Embedding)> = Vec::new();
     for (person, files) in people.iter().enumerate() {
         for file in files {
-            let seen = recogniser.faces(&picture(file), STILL).unwrap();
-            let largest = seen.first().expect("there is a face in each");
-            let face = recogniser.embedding(largest).unwrap();
+            let look = eyes.look_at(&picture(file)).unwrap();
+            let seen = look.seen.expect("there is a face in each");
+            let face = seen.embedding.and_then(Embedding::new);
             faces.push((person, face.expect("it can be said in numbers")));
         }
     }
