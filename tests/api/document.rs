@@ -28,6 +28,10 @@ pub(crate) fn hold(method: &str, path: &str, status: u16, kind: Option<&str>, bo
         );
         return;
     };
+    // A browser, not a program, is led to the login from there.
+    if status == 303 && !path.starts_with("/api/") {
+        return;
+    }
     let operation = &DOCUMENT["paths"][known][method.to_ascii_lowercase()];
     if operation.is_null() {
         assert!(

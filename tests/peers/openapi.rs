@@ -37,7 +37,7 @@ fn schemathesis(api: &Api, arguments: &[&str]) {
         .arg("run")
         .arg(format!("http://{address}/api/v1/openapi.json"))
         .args(["--phases", "examples,coverage,fuzzing", "--checks", "all"])
-        .args(["--max-examples", "25", "--seed", "6"])
+        .args(["--max-examples", "15", "--seed", "6"])
         .args(["--request-timeout", "30", "--generation-database", "none"])
         .args(arguments)
         .output()
