@@ -15,6 +15,11 @@ pub trait Clock: Send + Sync {
     fn wall(&self) -> WallTime;
     /// Which boot of the machine this is.
     fn boot_id(&self) -> &str;
+    /// How long a thread has to wait for so much of the boot clock to pass. It is the same, but for
+    /// a simulation that runs fast.
+    fn lasts(&self, wait: Duration) -> Duration {
+        wait
+    }
 }
 
 /// A clock that can be handed around.

@@ -132,7 +132,7 @@ impl<H: Hands> Panel<H> {
             let letter = match self.deadline() {
                 None => letters.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(due) => {
-                    let wait = self.clock.boot().until(due);
+                    let wait = self.clock.lasts(self.clock.boot().until(due));
                     letters.recv_timeout(wait.min(LONGEST_WAIT))
                 }
             };

@@ -41,6 +41,7 @@ impl Buzzer {
                 if !self.chirping() {
                     self.playing = None;
                     self.set_line(false);
+                    self.outputs.heard.begin(&[], false);
                 }
                 self.outputs.buzzer.record(false);
             }
@@ -53,7 +54,7 @@ impl Buzzer {
         if before.is_some_and(|(sounding, _)| sounding == pattern) && !self.chirping() {
             return;
         }
-        self.start(pattern, now);
+        self.start(pattern, false, now);
         if before.is_none() {
             self.outputs.buzzer.record(true);
         }
@@ -63,10 +64,7 @@ impl Buzzer {
     pub fn chirp(&mut self, pattern: Pattern, now: BootTime) {
         // A beep that begins while the line is on would not be heard as one.
         self.set_line(false);
-        self.start(pattern, now);
-        if let Some(playing) = &mut self.playing {
-            playing.once = true;
-        }
+        self.start(pattern, true, now);
     }
 
     /// Makes the edge that is due, at most one: after a late call the rhythm goes on from now.
@@ -82,11 +80,15 @@ impl Buzzer {
                 self.playing = None;
                 self.set_line(false);
                 let (pattern, _) = self.sustained?;
-                self.start(pattern, now);
+                self.start(pattern, false, now);
                 return self.playing.as_ref().map(|playing| playing.due);
             }
             playing.step = 0;
-            playing.rhythm = rhythm(playing.pattern, hurries(self.sustained, now));
+            let rhythm = rhythm(playing.pattern, hurries(self.sustained, now));
+            if rhythm.steps != playing.rhythm.steps {
+                self.outputs.heard.begin(rhythm.steps, true);
+            }
+            playing.rhythm = rhythm;
         }
         let lasts = playing.step_lasts();
         let due = playing.due + lasts;
@@ -101,15 +103,16 @@ impl Buzzer {
         self.fault.as_deref()
     }
 
-    fn start(&mut self, pattern: Pattern, now: BootTime) {
+    fn start(&mut self, pattern: Pattern, once: bool, now: BootTime) {
         let rhythm = rhythm(pattern, hurries(self.sustained, now));
         let mut playing = Playing {
             pattern,
             rhythm,
             step: 0,
             due: now,
-            once: !rhythm.repeats,
+            once: once || !rhythm.repeats,
         };
+        self.outputs.heard.begin(rhythm.steps, !playing.once);
         playing.due = now + playing.step_lasts();
         self.playing = Some(playing);
         self.set_line(true);
@@ -336,6 +339,25 @@ mod tests {
             recorded,
             "a chirp does not count"
         );
+    }
+
+    #[test]
+    fn what_began_to_sound_is_told_with_its_rhythm() {
+        let mut bench = Bench::new();
+        let heard = |bench: &Bench| {
+            let last = bench.outputs.heard.last();
+            (last.number, last.steps.len(), last.repeats)
+        };
+        assert_eq!(heard(&bench), (0, 0, false));
+        bench.sound(Some(Pattern::Alarm));
+        bench.sound(Some(Pattern::Alarm));
+        assert_eq!(heard(&bench), (1, 6, true));
+        bench.chirp(Pattern::WalkTest);
+        assert_eq!(heard(&bench), (2, 1, false));
+        bench.run_until(500);
+        assert_eq!(heard(&bench), (3, 6, true), "the alarm goes on");
+        bench.sound(None);
+        assert_eq!(heard(&bench), (4, 0, false));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use embedded_hal::digital::OutputPin;
 
 pub use buzzer::Buzzer;
 pub use exhaust::Exhaust;
-pub use outputs::{Outputs, Switched};
+pub use outputs::{Heard, Outputs, Rhythm, Switched};
 
 /// Switches one output line: `true` is on. An error says which line and what to do about it.
 pub type Switch = Box<dyn FnMut(bool) -> Result<(), String> + Send>;

@@ -1,6 +1,7 @@
 //! What the output lines are right now, for `status` and for another process that times them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use crate::clock;
 
@@ -11,6 +12,40 @@ pub struct Outputs {
     pub buzzer: Switched,
     /// The fan's relay.
     pub exhaust: Switched,
+    /// What the buzzer plays, chirps too.
+    pub heard: Heard,
+}
+
+/// The rhythm that the buzzer began last, for whoever plays it elsewhere.
+#[derive(Debug, Default)]
+pub struct Heard(Mutex<Rhythm>);
+
+/// A rhythm that began.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Rhythm {
+    /// Counts what began since the start, silence too.
+    pub number: u64,
+    /// Milliseconds on, off, on, ... from the beginning, which is on; none: silence.
+    pub steps: &'static [u16],
+    /// Again and again, until another number.
+    pub repeats: bool,
+}
+
+impl Heard {
+    /// This begins now. The lock is held for a copy.
+    pub(super) fn begin(&self, steps: &'static [u16], repeats: bool) {
+        let mut rhythm = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *rhythm = Rhythm {
+            number: rhythm.number + 1,
+            steps,
+            repeats,
+        };
+    }
+
+    /// What began last.
+    pub fn last(&self) -> Rhythm {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// One output: on or off, and since when. One atomic word, so that the two always match.

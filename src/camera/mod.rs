@@ -295,7 +295,10 @@ impl Photographer {
         loop {
             let request = match self.next_due() {
                 None => requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(due) => requests.recv_timeout(self.now().until(due)),
+                Some(due) => {
+                    let wait = self.inbox.clock().lasts(self.now().until(due));
+                    requests.recv_timeout(wait)
+                }
             };
             match request {
                 Ok(Request::Stop) | Err(RecvTimeoutError::Disconnected) => return self.next,

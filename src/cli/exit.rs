@@ -36,6 +36,28 @@ pub enum Exit {
     Config = 78,
 }
 
+impl Exit {
+    /// What another process of ours ended with; `None`: a signal ended it.
+    pub fn of(code: Option<i32>) -> Exit {
+        let all = [
+            Exit::Ok,
+            Exit::Usage,
+            Exit::Data,
+            Exit::NoInput,
+            Exit::Unavailable,
+            Exit::Software,
+            Exit::OsErr,
+            Exit::CantCreate,
+            Exit::IoErr,
+            Exit::TempFail,
+            Exit::NoPerm,
+            Exit::Config,
+        ];
+        let found = all.into_iter().find(|exit| Some(*exit as i32) == code);
+        found.unwrap_or(Exit::Software)
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         ExitCode::from(exit as u8)

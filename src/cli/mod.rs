@@ -15,6 +15,7 @@ mod face;
 #[cfg(target_os = "linux")]
 mod init;
 mod people;
+mod power;
 mod replay;
 mod run;
 mod service;

@@ -10,13 +10,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{level_filters::LevelFilter, warn};
 
 use super::exit::{Exit, Failed, Result};
-use super::{Places, service};
+use super::{Places, power, service};
 use crate::alarm::{Durable, Mode, Panel};
-use crate::clock::{SharedClock, SystemClock};
+use crate::clock::SharedClock;
 use crate::config::{CameraDevice, Loaded};
 use crate::daemon::{self, Chosen, Devices, Plan};
 use crate::login::Cost;
-use crate::simulator::{Scenario, SimulatedHouse, World, changed_config};
+use crate::simulator::{Scenario, SimulatedHouse, World, changed_config, shipped_sensors};
 use crate::store::{Store, StoreOptions};
 use crate::web::{self, ServiceKind};
 
@@ -26,9 +26,15 @@ const EMBEDDED: &str = include_str!("../../config/simulator.toml");
 /// `asfaleia simulate`
 #[derive(Debug, Clone, Args)]
 pub struct SimulateArgs {
-    /// Open no browser: for scripts
+    /// Open no browser, and be one process, whose power nobody cuts: for scripts
     #[arg(long)]
     pub headless: bool,
+    /// Open no browser: the address is enough
+    #[arg(long)]
+    pub no_browser: bool,
+    /// The process whose power can be cut; its port is standard input
+    #[arg(long, hide = true, conflicts_with = "headless")]
+    powered: bool,
     /// Where the page and API listen, on loopback; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080", value_parser = loopback)]
     pub listen: SocketAddr,
@@ -43,7 +49,7 @@ pub struct SimulateArgs {
     pub data: Option<PathBuf>,
     /// For tests and benches: every commit first takes so many milliseconds, as on a slow card
     #[arg(long, value_name = "MS", hide = true)]
-    stall_store: Option<u64>,
+    pub(super) stall_store: Option<u64>,
 }
 
 /// Where the simulator's photos come from.
@@ -54,6 +60,16 @@ pub enum CameraKind {
     Simulated,
     /// The configuration's `[camera] device`, or the first webcam.
     Real,
+}
+
+impl CameraKind {
+    /// As the command line has it.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            CameraKind::Simulated => "simulated",
+            CameraKind::Real => "real",
+        }
+    }
 }
 
 /// The simulator asks for no login, so it listens to this machine alone.
@@ -79,8 +95,13 @@ pub(super) fn run(places: &Places, args: SimulateArgs) -> Result {
         Some(file) => Some(Scenario::load(file).map_err(|why| Failed::new(Exit::Data, why))?),
         None => None,
     };
-    let extra_sensors = scenario.as_ref().map(|it| &it.extra_sensors[..]);
-    let loaded = changed_config(&text, &name, extra_sensors.unwrap_or_default(), &[])
+    let extra_sensors = match &scenario {
+        Some(scenario) => scenario.extra_sensors.clone(),
+        // The house on the page is one that every shipped scenario fits.
+        None if !args.headless && places.config.is_none() => shipped_sensors(),
+        None => Vec::new(),
+    };
+    let loaded = changed_config(&text, &name, &extra_sensors, &[])
         .map_err(|rejected| Failed::new(Exit::Config, rejected))?;
     if let Some(scenario) = &scenario {
         (scenario.cast(&loaded.config)).map_err(|why| Failed::new(Exit::Data, why))?;
@@ -100,8 +121,16 @@ pub(super) fn run(places: &Places, args: SimulateArgs) -> Result {
     std::fs::create_dir_all(data)
         .map_err(|error| io_failed(&format!("making {}", data.display()), &error))?;
 
+    let listener = match args.powered {
+        true => power::inherited_port()?,
+        false => TcpListener::bind(args.listen)
+            .map_err(|error| io_failed(&format!("listening on {}", args.listen), &error))?,
+    };
+    if !args.headless && !args.powered {
+        return power::supply(places, &args, &listener, data);
+    }
     let runtime = daemon::runtime().map_err(|error| Failed::new(Exit::OsErr, error))?;
-    let ended = runtime.block_on(simulate(places, &args, loaded, scenario, data));
+    let ended = runtime.block_on(simulate(places, &args, loaded, scenario, data, listener));
     service::shut_down(runtime);
     ended
 }
@@ -112,6 +141,7 @@ async fn simulate(
     mut loaded: Loaded,
     scenario: Option<Scenario>,
     data: &Path,
+    listener: TcpListener,
 ) -> Result {
     let stop = CancellationToken::new();
     service::stop_on_signals(stop.clone()).map_err(|error| Failed::new(Exit::OsErr, error))?;
@@ -130,10 +160,8 @@ async fn simulate(
             | CameraDevice::Url(_) => device,
         };
     }
-    let listener = TcpListener::bind(args.listen)
-        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
-        .map_err(|error| io_failed(&format!("listening on {}", args.listen), &error))?;
-    let address = (listener.local_addr())
+    let address = (listener.set_nonblocking(true))
+        .and_then(|()| listener.local_addr())
         .map_err(|error| io_failed("asking for the address of the page", &error))?;
     let socket = match &places.socket {
         Some(path) => {
@@ -145,11 +173,14 @@ async fn simulate(
     loaded.config.store.path = data.to_owned();
     let house = Arc::new(OnceLock::<Arc<SimulatedHouse>>::new());
     let made = house.clone();
+    let powered = args.powered;
     let first_mode = match &scenario {
         Some(scenario) => scenario.mode,
         None => Some(Mode::Away),
     };
-    let clock: SharedClock = SystemClock::shared();
+    let clock: SharedClock = world.clock();
+    // A Pi that comes back does not find the night begin again.
+    let scenario = scenario.filter(|_| world.is_new());
     let opened = Store::open(data, clock.clone());
     let plan = Plan {
         chosen: Chosen {
@@ -167,7 +198,11 @@ async fn simulate(
         devices: Devices {
             camera_fault: world.faults().camera(),
             sim: Some(Box::new(move |sensors| {
-                let house = Arc::new(world.with(sensors));
+                let mut house = world.with(sensors);
+                if powered {
+                    house = house.with_power_switch();
+                }
+                let house = Arc::new(house);
                 // The player begins only after this, when all is watched.
                 let _ = made.set(house.clone());
                 house
@@ -184,15 +219,8 @@ async fn simulate(
         },
         password_cost: Cost::default(),
     };
-    let headless = args.headless;
     daemon::run(plan, clock, stop, |inbox| {
-        let url = format!("http://{address}");
-        // Whoever started us reads this line to find us; nobody may be reading.
-        let _ = writeln!(std::io::stdout(), "listening on {url}");
-        let _ = std::io::stdout().flush();
-        if !headless {
-            open_browser(&url);
-        }
+        announce(&format!("listening on http://{address}"), address, false);
         if let (Some(scenario), Some(house)) = (scenario, house.get().cloned()) {
             let inbox = inbox.clone();
             tokio::spawn(async move { house.play(&scenario, &inbox).await });
@@ -200,6 +228,15 @@ async fn simulate(
     })
     .await
     .map_err(|error| Failed::new(Exit::Software, format!("{error:#}")))
+}
+
+/// Whoever started us reads this line to find us; nobody may be reading.
+pub(super) fn announce(line: &str, address: SocketAddr, opens_browser: bool) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+    let _ = std::io::stdout().flush();
+    if opens_browser {
+        open_browser(&format!("http://{address}/house"));
+    }
 }
 
 /// Shows the page where there is a desktop; elsewhere the line on standard output has to do.
@@ -220,6 +257,6 @@ fn open_browser(url: &str) {
     }
 }
 
-fn io_failed(doing: &str, error: &std::io::Error) -> Failed {
+pub(super) fn io_failed(doing: &str, error: &std::io::Error) -> Failed {
     Failed::new(Exit::IoErr, format!("{doing}: {error}"))
 }

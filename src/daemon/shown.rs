@@ -30,6 +30,19 @@ impl web::Outputs for ShownOutputs {
     fn buzzer(&self) -> OutputState {
         state(&self.0.buzzer)
     }
+
+    fn heard(&self) -> web::Heard {
+        let actuators::Rhythm {
+            number,
+            steps,
+            repeats,
+        } = self.0.heard.last();
+        web::Heard {
+            number,
+            steps,
+            repeats,
+        }
+    }
 }
 
 fn state(output: &actuators::Switched) -> OutputState {

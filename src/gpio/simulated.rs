@@ -183,7 +183,7 @@ fn watch(
         let due = inputs.iter().filter_map(|(_, line)| line.due()).min();
         let change = match due {
             None => changes.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(due) => changes.recv_timeout(clock.boot().until(due)),
+            Some(due) => changes.recv_timeout(clock.lasts(clock.boot().until(due))),
         };
         // What became stable before this change is told first, however late the thread wakes.
         let until = match &change {

@@ -328,9 +328,15 @@ fn broken(job: &Job, why: &str) -> Outcome {
     }
 }
 
+/// A message that waits is looked at so often: the clock of a simulation may run faster by then.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
 async fn until(deadline: Option<BootTime>, clock: &SharedClock) {
     match deadline {
-        Some(deadline) => sleep(clock.boot().until(deadline)).await,
+        Some(deadline) => {
+            let wait = clock.lasts(clock.boot().until(deadline));
+            sleep(wait.min(LOOK_AGAIN)).await;
+        }
         None => std::future::pending().await,
     }
 }

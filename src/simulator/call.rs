@@ -1,36 +1,71 @@
 //! A call of the simulated telephone service. It lives on the clock: what has become of it is worked
 //! out when somebody asks.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+use crate::clock;
 
 /// A placed call is in the queue for so long ...
 const QUEUED: Duration = Duration::from_millis(200);
 /// ... then rings until it is answered or found busy ...
 pub(super) const RINGING: Duration = Duration::from_secs(1);
 /// ... and is listened to.
-const TALKING: Duration = Duration::from_secs(3);
+pub(super) const TALKING: Duration = Duration::from_secs(3);
 /// Who does not answer lets it ring for the call's `Timeout`, but a rehearsal need not wait longer.
 pub(super) const MOST_RINGING: Duration = Duration::from_secs(5);
+/// A person at the page listens until they hang up, and no longer than this.
+const LISTENING: Duration = Duration::from_secs(60);
 
+/// What somebody at the page does with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Decision {
+    /// Somebody is on their way: it rings on, for its whole `Timeout`.
+    Ring,
+    /// It is answered, and listened to until it is hung up.
+    Answer,
+    /// They talk to somebody else.
+    Engaged,
+    /// Nobody comes.
+    Ignore,
+    /// Whoever answered hangs up.
+    HangUp,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Call {
     pub(super) sid: String,
     pub(super) to: String,
     pub(super) from: String,
     pub(super) words: String,
-    pub(super) placed: Instant,
     pub(super) placed_at: Timestamp,
+    /// When it was placed, on `CLOCK_MONOTONIC`: it goes on when this program is started again.
     pub(super) received_ns: u64,
+    /// For how long its caller lets it ring.
+    pub(super) timeout: Duration,
     /// How long it rings, and what follows.
     pub(super) rings: Duration,
     pub(super) answer: Answer,
+    /// How long it is listened to.
+    pub(super) talks: Duration,
     pub(super) machine_detection: bool,
-    pub(super) hung_up: Option<(Instant, &'static str)>,
+    pub(super) hung_up: Option<HungUp>,
 }
 
-#[derive(Clone, Copy)]
+/// The end of a call that did not end by itself.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(super) struct HungUp {
+    /// So long after it was placed.
+    at: Duration,
+    /// Before anybody took it.
+    unanswered: bool,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
 pub(super) enum Answer {
     Talks,
     Busy,
@@ -39,10 +74,12 @@ pub(super) enum Answer {
 
 impl Call {
     pub(super) fn status(&self) -> &'static str {
-        if let Some((_, status)) = self.hung_up {
-            return status;
+        match self.hung_up {
+            Some(HungUp { unanswered, .. }) if unanswered => return "canceled",
+            Some(_) => return "completed",
+            None => {}
         }
-        let age = self.placed.elapsed();
+        let age = self.age();
         let answered = QUEUED + self.rings;
         if age < QUEUED {
             "queued"
@@ -50,7 +87,7 @@ impl Call {
             "ringing"
         } else {
             match self.answer {
-                Answer::Talks if age < answered + TALKING => "in-progress",
+                Answer::Talks if age < answered + self.talks => "in-progress",
                 Answer::Talks => "completed",
                 Answer::Busy => "busy",
                 Answer::Never => "no-answer",
@@ -60,12 +97,44 @@ impl Call {
 
     /// `Status=completed` ends a call at any time; one that nobody took yet is `canceled`.
     pub(super) fn hang_up(&mut self) {
-        let becomes = match self.status() {
-            "queued" | "ringing" => "canceled",
-            "in-progress" => "completed",
+        let unanswered = match self.status() {
+            "queued" | "ringing" => true,
+            "in-progress" => false,
             _ => return,
         };
-        self.hung_up = Some((Instant::now(), becomes));
+        let at = self.age();
+        self.hung_up = Some(HungUp { at, unanswered });
+    }
+
+    /// Somebody at the page does this with it. `Err`: it is too late for that, and why.
+    pub(super) fn decide(&mut self, decision: Decision) -> Result<(), String> {
+        let status = self.status();
+        let in_time = match decision {
+            Decision::HangUp => status == "in-progress",
+            Decision::Ring | Decision::Answer | Decision::Engaged | Decision::Ignore => {
+                matches!(status, "queued" | "ringing")
+            }
+        };
+        if !in_time {
+            return Err(format!("this call is {status}"));
+        }
+        let rang = self.age().saturating_sub(QUEUED);
+        let (rings, answer) = match decision {
+            Decision::Ring => (self.timeout, Answer::Never),
+            Decision::Answer => (rang, Answer::Talks),
+            Decision::Engaged => (rang, Answer::Busy),
+            Decision::Ignore => (self.timeout.min(MOST_RINGING).max(rang), Answer::Never),
+            Decision::HangUp => {
+                self.hang_up();
+                return Ok(());
+            }
+        };
+        (self.rings, self.answer, self.talks) = (rings, answer, LISTENING);
+        Ok(())
+    }
+
+    fn age(&self) -> Duration {
+        Duration::from_nanos(clock::monotonic_nanos().saturating_sub(self.received_ns))
     }
 
     /// Whole seconds that somebody listened.
@@ -73,9 +142,8 @@ impl Call {
         if self.status() != "completed" {
             return None;
         }
-        let ended = self.hung_up.map_or(TALKING, |(at, _)| {
-            at.duration_since(self.placed)
-                .saturating_sub(QUEUED + self.rings)
+        let ended = self.hung_up.map_or(self.talks, |hung_up| {
+            hung_up.at.saturating_sub(QUEUED + self.rings)
         });
         Some(ended.as_secs())
     }

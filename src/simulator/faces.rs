@@ -34,6 +34,14 @@ pub(super) fn frames(from: &Path) -> Result<Vec<Vec<u8>>, String> {
         .collect()
 }
 
+/// What a folder offers to be shown: pictures, and folders of them.
+pub(super) fn offered(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut offered: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    offered.sort();
+    offered
+}
+
 fn frame(picture: &Picture) -> Vec<u8> {
     let frame = picture.in_frame(WIDTH.into(), HEIGHT.into());
     let mut jpeg = Vec::new();

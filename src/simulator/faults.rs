@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::camera::{CameraFault, FaultSwitch};
 
 /// Everything that can be broken; `None` is in order.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FaultSet {
     /// The mail server.
     pub smtp: Option<SmtpFault>,
@@ -156,6 +156,18 @@ impl Faults {
         self.camera.set(self.now().camera);
     }
 
+    /// Everything that can be put before each key of `PUT sim/faults`, for the page's switches.
+    pub fn choices() -> Value {
+        json!({
+            "network": ["down"],
+            "smtp": ["down", "hang", "451", "535"],
+            "phone": ["down", "hang", "500", "429", "busy", "no-answer"],
+            "camera": ["gone", "stalled"],
+            "nodemcu": ["unplugged", "garbage"],
+            "finger": ["unplugged", "silent", "garbage", "wrong-sum", "half"],
+        })
+    }
+
     /// All faults as `PUT sim/faults` takes them.
     pub fn json(&self) -> Value {
         serde_json::to_value(self.now()).expect("words are JSON")
@@ -202,8 +214,6 @@ fn named<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -226,21 +236,12 @@ mod tests {
     #[test]
     fn every_word_of_the_contract_is_taken_and_told_back() {
         let faults = Faults::default();
-        for (what, words) in [
-            ("smtp", &["down", "hang", "451", "535"][..]),
-            (
-                "phone",
-                &["down", "hang", "500", "429", "busy", "no-answer"],
-            ),
-            ("camera", &["gone", "stalled"]),
-            ("nodemcu", &["unplugged", "garbage"]),
-            ("network", &["down"]),
-            (
-                "finger",
-                &["unplugged", "silent", "garbage", "wrong-sum", "half"],
-            ),
-        ] {
-            for word in words {
+        let choices = Faults::choices();
+        let choices = choices.as_object().unwrap();
+        let known = faults.json();
+        assert!(choices.keys().eq(known.as_object().unwrap().keys()));
+        for (what, words) in choices {
+            for word in words.as_array().unwrap() {
                 let answer = faults.put(json!({what: word})).unwrap();
                 assert_eq!(answer[what], *word);
             }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mail_parser::{Message, MessageParser, MimeHeaders};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -60,6 +61,14 @@ impl MailServer {
             .map(|mail| mail.raw.clone())
     }
 
+    pub(super) fn remembered(&self) -> VecDeque<Received> {
+        self.mailbox.received().clone()
+    }
+
+    pub(super) fn recall(&self, mails: VecDeque<Received>) {
+        *self.mailbox.received() = mails;
+    }
+
     /// An attachment of a mail, both by their place.
     pub fn attachment(&self, mail: usize, attachment: u32) -> Option<MailAttachment> {
         let raw = self.raw(mail)?;
@@ -81,12 +90,29 @@ const LARGEST: usize = 20 * 1024 * 1024;
 #[derive(Default)]
 struct Mailbox(Mutex<VecDeque<Received>>);
 
-#[derive(Clone)]
-struct Received {
+/// A mail as it arrived.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Received {
     from: String,
     to: Vec<String>,
+    #[serde(with = "as_text")]
     raw: Arc<[u8]>,
     received_ns: u64,
+}
+
+/// A mail is text, and as text it is kept.
+mod as_text {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(raw: &Arc<[u8]>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&String::from_utf8_lossy(raw))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<[u8]>, D::Error> {
+        String::deserialize(from).map(|text| text.into_bytes().into())
+    }
 }
 
 impl Mailbox {

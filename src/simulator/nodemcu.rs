@@ -19,6 +19,7 @@ use crate::sensors::line::crc16;
 pub struct SimulatedNode {
     node: Arc<Mutex<Node>>,
     port: PathBuf,
+    every: watch::Sender<Duration>,
     ticking: JoinHandle<()>,
 }
 
@@ -47,10 +48,12 @@ impl SimulatedNode {
         };
         node.obey(&faults.now())?;
         let node = Arc::new(Mutex::new(node));
-        let ticking = tokio::spawn(tick(node.clone(), faults.watch()));
+        let (every, beats) = watch::channel(EVERY);
+        let ticking = tokio::spawn(tick(node.clone(), faults.watch(), beats));
         Ok(SimulatedNode {
             node,
             port,
+            every,
             ticking,
         })
     }
@@ -58,6 +61,11 @@ impl SimulatedNode {
     /// What to configure as the node's port.
     pub fn port(&self) -> &Path {
         &self.port
+    }
+
+    /// So many of its seconds pass in one.
+    pub fn set_speed(&self, speed: u32) {
+        self.every.send_replace(EVERY / speed.max(1));
     }
 
     /// An input changes; the node sends a line before this returns. Keys it does not have are
@@ -93,12 +101,21 @@ struct Node {
     rng: fastrand::Rng,
 }
 
-async fn tick(node: Arc<Mutex<Node>>, mut faults: watch::Receiver<FaultSet>) {
-    let mut heartbeat = tokio::time::interval(EVERY);
-    heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+async fn tick(
+    node: Arc<Mutex<Node>>,
+    mut faults: watch::Receiver<FaultSet>,
+    mut every: watch::Receiver<Duration>,
+) {
+    let heart = |every: Duration| {
+        let mut heartbeat = tokio::time::interval(every);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        heartbeat
+    };
+    let mut heartbeat = heart(EVERY);
     loop {
         tokio::select! {
             _ = heartbeat.tick() => lock(&node).send(),
+            Ok(()) = every.changed() => heartbeat = heart(*every.borrow_and_update()),
             // Whoever could break it may be gone: it goes on as it is.
             Ok(()) = faults.changed() => {
                 let set = *faults.borrow_and_update();

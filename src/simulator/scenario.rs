@@ -1,6 +1,6 @@
 //! A night as a script: what the sensors, the people and the world do, and when.
 //!
-//! [`Scenario::play`] plays it in real time on a [`Stage`]; `replay` plays it in virtual time.
+//! [`Scenario::play`] plays it on a [`Stage`], at its pace; `replay` plays it in virtual time.
 
 mod written;
 
@@ -86,8 +86,10 @@ pub enum Happening {
     Fault(Value),
 }
 
-/// Where a scenario is played in real time.
+/// Where a scenario is played.
 pub trait Stage {
+    /// Waits until so much time has passed since the beginning.
+    fn reach(&self, at: Duration) -> impl Future<Output = ()> + Send;
     /// The sensor's surroundings change.
     fn sensor(&self, name: &SensorName, active: bool);
     /// Somebody asks the panel for something.
@@ -161,11 +163,10 @@ impl Scenario {
         &self.cues
     }
 
-    /// Plays it in real time, to its end.
+    /// Plays it at the stage's pace, to its end.
     pub async fn play(&self, stage: &impl Stage) {
-        let begin = tokio::time::Instant::now();
         for cue in &self.cues {
-            tokio::time::sleep_until(begin + cue.at).await;
+            stage.reach(cue.at).await;
             match &cue.what {
                 Happening::Sensor { name, active } => stage.sensor(name, *active),
                 Happening::Command { command, by } => {
@@ -174,7 +175,7 @@ impl Scenario {
                 Happening::Fault(change) => stage.fault(change.clone()),
             }
         }
-        tokio::time::sleep_until(begin + self.ends).await;
+        stage.reach(self.ends).await;
     }
 }
 
@@ -251,6 +252,9 @@ by = "Anna"
     }
 
     impl Stage for Notes {
+        async fn reach(&self, at: Duration) {
+            tokio::time::sleep_until(self.1.unwrap() + at).await;
+        }
         fn sensor(&self, name: &SensorName, active: bool) {
             self.note(format!("{name} {active}"));
         }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::extract::{Form, Path, Query, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::call::{Answer, Call, MOST_RINGING, RINGING, spoken, starts};
+use super::call::{Answer, Call, Decision, MOST_RINGING, RINGING, TALKING, spoken, starts};
 use super::faults::{FaultSet, Faults, PhoneFault};
 use super::listening::{bind, bind_again, until};
 use crate::clock;
@@ -66,6 +66,29 @@ impl TelephoneService {
             })
         };
         self.exchange.calls().iter().map(about).collect()
+    }
+
+    /// Whoever is called does this with a call, by its place in [`calls`](Self::calls): `ring` lets
+    /// it ring for all of its `Timeout`; `answer`, `engaged` and `ignore` are for one that rings,
+    /// `hang-up` for one that was answered. Without a word from anybody it is as the faults say.
+    ///
+    /// # Errors
+    /// There is no such word or call, or it is too late.
+    pub fn decide(&self, call: usize, decision: &str) -> Result<(), String> {
+        let decision: Decision =
+            serde_json::from_value(decision.into()).map_err(|error| error.to_string())?;
+        match self.exchange.calls().get_mut(call) {
+            Some(call) => call.decide(decision),
+            None => Err(format!("there is no call {call} (from 0)")),
+        }
+    }
+
+    pub(super) fn remembered(&self) -> VecDeque<Call> {
+        self.exchange.calls().clone()
+    }
+
+    pub(super) fn recall(&self, calls: VecDeque<Call>) {
+        *self.exchange.calls() = calls;
     }
 }
 
@@ -231,11 +254,12 @@ async fn place(
         to: field("To").to_owned(),
         from: field("From").to_owned(),
         words: spoken(field("Twiml")),
-        placed: Instant::now(),
         placed_at: Timestamp::now(),
         received_ns,
+        timeout,
         rings,
         answer,
+        talks: TALKING,
         machine_detection: !field("MachineDetection").is_empty(),
         hung_up: None,
     };

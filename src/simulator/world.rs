@@ -2,46 +2,57 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use serde_json::Value;
-use tracing::{info, warn};
 
-use super::faces;
+use super::memory::Memory;
 use super::{
-    Answers, Faults, Finger, MailServer, Model, PhoneFault, Scenario, SimulatedNode,
-    SimulatedReader, Stage, TelephoneService,
+    Faults, MailServer, Model, SimulatedClock, SimulatedHouse, SimulatedNode, SimulatedReader,
+    TelephoneService,
 };
-use crate::alarm::{Actor, Command, Event, SensorName};
 use crate::config::{
     Active, Camera, CameraDevice, Config, FingerInput, GpioBackend, Login, ModulePassword, NodeKey,
     NodePort, SmtpSecurity, Source,
 };
 use crate::daemon::SharedSensors;
-use crate::inbox::Inbox;
-use crate::web::Sim;
 
 /// What the telephone service knows us by.
 const TOKEN: &str = "simulator";
 
 /// Mail server, telephone service and nodes of one simulated house.
 pub struct World {
-    faults: Faults,
-    mail: MailServer,
-    telephone: TelephoneService,
-    on_nodes: OnNodes,
-    reader: Option<SimulatedReader>,
+    pub(super) faults: Faults,
+    pub(super) mail: MailServer,
+    pub(super) telephone: TelephoneService,
+    pub(super) on_nodes: OnNodes,
+    pub(super) reader: Option<SimulatedReader>,
+    pub(super) clock: Arc<SimulatedClock>,
+    /// What it keeps over a power cut is written here.
+    pub(super) directory: PathBuf,
+    pub(super) config: Config,
+    is_new: bool,
+    /// What else was before a power cut.
+    pub(super) before: Memory,
 }
 
 impl World {
     /// Starts the peers and points the configuration at them. `directory` is where the ports of
-    /// nodes and finger reader appear.
+    /// nodes and finger reader appear. After a power cut the world is as it was before.
     pub async fn start(config: &mut Config, directory: &Path) -> io::Result<World> {
+        let recalled = Memory::recall(directory);
+        let clock = Arc::new(match &recalled {
+            Some(before) => SimulatedClock::after_power_cut(before.ahead, before.speed),
+            None => SimulatedClock::new(),
+        });
+        let is_new = recalled.is_none();
+        let mut before = recalled.unwrap_or_default();
         let faults = Faults::default();
+        faults.change(|set| *set = before.faults);
         let mail = MailServer::start(&faults).await?;
+        mail.recall(std::mem::take(&mut before.mails));
         if let Some(email) = &mut config.email {
             email.host = mail.address().ip().to_string();
             email.port = mail.address().port();
@@ -51,6 +62,7 @@ impl World {
         }
         let sid = (config.phone.as_ref()).map_or("ACsimulator", |phone| &phone.account_sid);
         let telephone = TelephoneService::start(&faults, sid, (sid, TOKEN)).await?;
+        telephone.recall(std::mem::take(&mut before.calls));
         if let Some(phone) = &mut config.phone {
             phone.base_url = format!("http://{}", telephone.address());
             phone.login = Login {
@@ -61,6 +73,9 @@ impl World {
         }
         let on_nodes = nodes(config, directory, &faults)?;
         let reader = reader(config, directory, &faults)?;
+        for (page, finger) in &before.fingers {
+            reader.iter().for_each(|it| it.plant(*page, finger));
+        }
         no_real_devices(config);
         Ok(World {
             faults,
@@ -68,6 +83,11 @@ impl World {
             telephone,
             on_nodes,
             reader,
+            clock,
+            directory: directory.to_owned(),
+            config: config.clone(),
+            is_new,
+            before,
         })
     }
 
@@ -76,20 +96,24 @@ impl World {
         &self.faults
     }
 
+    /// It begins here: the power was not cut.
+    pub fn is_new(&self) -> bool {
+        self.is_new
+    }
+
+    /// Its time.
+    pub fn clock(&self) -> Arc<SimulatedClock> {
+        self.clock.clone()
+    }
+
     /// What `sim/` drives.
     pub fn with(self, sensors: SharedSensors) -> SimulatedHouse {
-        SimulatedHouse {
-            world: self,
-            sensors,
-        }
+        SimulatedHouse::new(self, sensors)
     }
 }
 
-const NO_READER: &str =
-    "this house has no finger reader on a port: [access] finger = { port = \"/dev/serial0\" }";
-
 /// Sensors of nodes: which node's line, and which way round.
-type OnNodes = HashMap<String, (Arc<SimulatedNode>, NodeKey, Active)>;
+pub(super) type OnNodes = HashMap<String, (Arc<SimulatedNode>, NodeKey, Active)>;
 
 /// Starts a node for each `[[nodemcu]]`, and finds its port for the configuration.
 fn nodes(config: &mut Config, directory: &Path, faults: &Faults) -> io::Result<OnNodes> {
@@ -156,154 +180,5 @@ fn no_real_devices(config: &mut Config) {
     }
     if let Some(Camera { device, .. }) = &mut config.camera {
         *device = CameraDevice::Simulated;
-    }
-}
-
-/// The house and the world around it, as `sim/` drives them.
-pub struct SimulatedHouse {
-    world: World,
-    sensors: SharedSensors,
-}
-
-impl Sim for SimulatedHouse {
-    fn set_sensor(&self, name: &str, active: bool) -> Result<(), String> {
-        match self.world.on_nodes.get(name) {
-            Some((node, key, high)) => {
-                node.set(*key, active == (*high == Active::High));
-                Ok(())
-            }
-            None => (self.sensors.set(name, active)).map_err(|error| error.to_string()),
-        }
-    }
-
-    fn pulse(&self, name: &str, length: Duration) -> Result<(), String> {
-        match self.world.on_nodes.get(name) {
-            Some((node, key, high)) => {
-                let (node, key, high) = (node.clone(), *key, *high == Active::High);
-                node.set(key, high);
-                tokio::spawn(async move {
-                    tokio::time::sleep(length).await;
-                    node.set(key, !high);
-                });
-                Ok(())
-            }
-            None => (self.sensors.pulse(name, length)).map_err(|error| error.to_string()),
-        }
-    }
-
-    fn faults(&self) -> Value {
-        self.world.faults.json()
-    }
-
-    fn set_faults(&self, faults: Value) -> Result<Value, String> {
-        self.world.faults.put(faults)
-    }
-
-    fn lay_finger(&self, finger: Option<&str>) -> Result<(), String> {
-        let reader = self.world.reader.as_ref().ok_or(NO_READER)?;
-        match finger {
-            None => reader.lift(),
-            Some("dirty") => reader.lay(Finger::Dirty),
-            Some(name) => reader.lay(Finger::Of(name.to_owned())),
-        }
-        Ok(())
-    }
-
-    fn mails(&self) -> Value {
-        self.world.mail.mails()
-    }
-
-    fn attachment(&self, mail: usize, number: usize) -> Option<(String, Vec<u8>)> {
-        let number = u32::try_from(number).ok()?;
-        let attachment = self.world.mail.attachment(mail, number)?;
-        Some((attachment.kind, attachment.content))
-    }
-
-    fn calls(&self) -> Value {
-        self.world.telephone.calls()
-    }
-
-    fn show_faces(&self, from: Option<&Path>) -> Result<usize, String> {
-        let frames = from.map_or(Ok(Vec::new()), faces::frames)?;
-        let count = frames.len();
-        self.world.faults.show_faces(frames);
-        Ok(count)
-    }
-}
-
-impl SimulatedHouse {
-    /// Plays a scenario in real time, to its end.
-    pub async fn play(&self, scenario: &Scenario, inbox: &Inbox) {
-        if scenario.answers == Answers::Nobody {
-            let nobody = Some(PhoneFault::NoAnswer);
-            self.world.faults.change(|faults| faults.phone = nobody);
-        }
-        scenario.play(&Player { house: self, inbox }).await;
-    }
-}
-
-/// Plays a scenario's parts on the running house.
-struct Player<'a> {
-    house: &'a SimulatedHouse,
-    inbox: &'a Inbox,
-}
-
-impl Stage for Player<'_> {
-    fn sensor(&self, name: &SensorName, active: bool) {
-        if let Err(why) = self.house.set_sensor(name.as_str(), active) {
-            warn!(why, "the scenario's sensor");
-        }
-    }
-
-    async fn command(&self, command: Command, by: Actor) {
-        let answer = self.inbox.ask(Event::Command { command, by }).await;
-        info!(?answer, "the scenario's command");
-    }
-
-    fn fault(&self, fault: Value) {
-        if let Err(why) = self.house.set_faults(fault) {
-            warn!(why, "the scenario's fault");
-        }
-    }
-}
-
-/// Simulated devices of a real service: sensors alone, no world around them.
-pub struct SimulatedDevices(pub SharedSensors);
-
-impl Sim for SimulatedDevices {
-    fn set_sensor(&self, name: &str, active: bool) -> Result<(), String> {
-        self.0.set(name, active).map_err(|error| error.to_string())
-    }
-
-    fn pulse(&self, name: &str, length: Duration) -> Result<(), String> {
-        (self.0.pulse(name, length)).map_err(|error| error.to_string())
-    }
-
-    fn faults(&self) -> Value {
-        Value::Null
-    }
-
-    fn set_faults(&self, _: Value) -> Result<Value, String> {
-        Err("faults are the simulator's: asfaleia simulate".to_owned())
-    }
-
-    fn lay_finger(&self, _: Option<&str>) -> Result<(), String> {
-        Err("fingers are the simulator's: asfaleia simulate".to_owned())
-    }
-
-    fn mails(&self) -> Value {
-        Value::Array(Vec::new())
-    }
-
-    fn attachment(&self, _: usize, _: usize) -> Option<(String, Vec<u8>)> {
-        None
-    }
-
-    fn calls(&self) -> Value {
-        Value::Array(Vec::new())
-    }
-
-    fn show_faces(&self, _: Option<&Path>) -> Result<usize, String> {
-        Err("the camera is real".to_owned())
     }
 }

@@ -146,7 +146,7 @@ fn from_our_page(headers: &HeaderMap) -> Result<(), Problem> {
 /// Checks `Host` and `Origin`. Behind a proxy the name is the proxy's, which we do not know; the
 /// two must agree all the same. With TLS a name in the certificate is ours too: nobody else's page
 /// can have been shown it.
-fn same_house(
+pub(super) fn same_house(
     headers: &HeaderMap,
     uri: &Uri,
     ours: SocketAddr,
@@ -183,7 +183,7 @@ fn same_house(
 }
 
 /// A loopback name, or the address we listen at, with our port.
-fn is_ours(name: &str, ours: SocketAddr, encrypted: bool) -> bool {
+pub(super) fn is_ours(name: &str, ours: SocketAddr, encrypted: bool) -> bool {
     let Ok(authority) = name.parse::<Authority>() else {
         return false;
     };

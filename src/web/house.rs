@@ -71,6 +71,8 @@ pub trait Outputs: Send + Sync {
     fn exhaust(&self) -> OutputState;
     /// The buzzer: active while a pattern sounds, its gaps included.
     fn buzzer(&self) -> OutputState;
+    /// What the buzzer plays.
+    fn heard(&self) -> Heard;
 }
 
 /// One output.
@@ -81,6 +83,17 @@ pub struct OutputState {
     /// The last change in nanoseconds of `CLOCK_MONOTONIC`, so that another process can time it;
     /// 0 if there was none since the start.
     pub changed_ns: u64,
+}
+
+/// The rhythm that the buzzer began last, chirps too.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Heard {
+    /// Counts what began since the start, silence too.
+    pub number: u64,
+    /// Milliseconds on, off, on, ...; none: silence.
+    pub steps: &'static [u16],
+    /// Until another number; else once.
+    pub repeats: bool,
 }
 
 /// What happened. May block: it is called on threads where that is allowed. Values are the
@@ -123,4 +136,20 @@ pub trait Sim: Send + Sync {
     /// Puts these pictures of a folder, or this one, before the camera, one after another; `None`:
     /// nobody. How many there are, or why there are none.
     fn show_faces(&self, from: Option<&Path>) -> Result<usize, String>;
+    /// What somebody does with a call, counted from 0: `ring`, `answer`, `engaged`, `ignore`,
+    /// `hang-up`. `Err`: there is none, or it is too late.
+    fn decide_call(&self, call: usize, decision: &str) -> Result<(), String>;
+    /// What the page of the virtual house has to know beside the configuration: an object.
+    fn surroundings(&self) -> Value;
+    /// How fast its clock runs, and what time it is there.
+    fn speed(&self) -> Value;
+    /// Makes its clock run so many times as fast. `Err` says what is allowed.
+    fn set_speed(&self, speed: u32) -> Result<(), String>;
+    /// Cuts the power, in a moment. `Err`: nobody could switch it on again.
+    fn cut_power(self: Arc<Self>) -> Result<(), String>;
+    /// The scenarios that can be played, and the one that is.
+    fn scenarios(&self) -> Value;
+    /// Plays one of them, in place of one that is played; the panel is in this state. `Err`: there
+    /// is none of this name, or it does not fit the house.
+    fn play(self: Arc<Self>, name: &str, state: &str, inbox: &Inbox) -> Result<(), String>;
 }

@@ -29,6 +29,7 @@ mod socket;
 mod stream;
 mod tls;
 mod told;
+mod virtual_house;
 mod words;
 
 use std::sync::Arc;
@@ -39,7 +40,7 @@ use axum::http::{Method, StatusCode, Uri};
 use axum::middleware;
 use tokio_util::sync::CancellationToken;
 
-pub use house::{History, House, OutputState, Outputs, Reload, ServiceKind, Sim};
+pub use house::{Heard, History, House, OutputState, Outputs, Reload, ServiceKind, Sim};
 pub use openapi::openapi;
 pub use serve::serve;
 pub use snapshot::{
@@ -48,6 +49,7 @@ pub use snapshot::{
 };
 pub use socket::{Socket, SocketError, bind_socket, usual_sockets};
 pub use told::Line;
+pub use virtual_house::dark_house;
 pub use words::sentence;
 
 use answer::Problem;
@@ -113,7 +115,16 @@ fn table() -> Routes {
             get(sim::attachment),
         )
         .route("/sim/calls", get(sim::calls))
-        .route("/sim/face", put(sim::faces));
+        .route("/sim/face", put(sim::faces))
+        .route("/sim/calls/{call}", put(virtual_house::decide))
+        .route("/sim/house", get(virtual_house::house))
+        .route("/sim/timeline", get(virtual_house::timeline))
+        .route("/sim/clock", get(virtual_house::clock))
+        .route("/sim/clock", put(virtual_house::set_clock))
+        .route("/sim/power", get(virtual_house::power))
+        .route("/sim/power", put(virtual_house::switch_power))
+        .route("/sim/scenarios", get(virtual_house::scenarios))
+        .route("/sim/scenarios/{name}", post(virtual_house::play));
     Routes::below("")
         .route("/", get(dashboard::home))
         .route("/pin", get(dashboard::pin))
@@ -125,6 +136,8 @@ fn table() -> Routes {
         .route("/act", post(dashboard::act))
         .route("/style.css", get(dashboard::style))
         .route("/static/{file}", get(dashboard::asset))
+        .route("/house", get(virtual_house::page))
+        .route("/house/{file}", get(virtual_house::file))
         .route("/login", get(login::login_page))
         .route("/login", post(login::log_in))
         .route("/welcome", get(login::welcome_page))

@@ -64,6 +64,7 @@ pub(super) async fn outputs(
     Ok(Json(json!({
         "exhaust": app.house.outputs.exhaust(),
         "buzzer": app.house.outputs.buzzer(),
+        "heard": app.house.outputs.heard(),
     })))
 }
 
@@ -170,7 +171,7 @@ fn devices(app: &App, by: &Actor) -> Result<Arc<dyn Sim>, Problem> {
 }
 
 /// The simulator's mail server, telephone service and everything that can break.
-fn simulator(app: &App, by: &Actor) -> Result<Arc<dyn Sim>, Problem> {
+pub(super) fn simulator(app: &App, by: &Actor) -> Result<Arc<dyn Sim>, Problem> {
     match app.house.kind {
         ServiceKind::Simulate => devices(app, by),
         ServiceKind::Run => Err(Problem::missing(

@@ -100,6 +100,61 @@ pub fn sentence(what: &Record) -> String {
     }
 }
 
+/// Why, where a rule of the panel is behind it.
+pub(super) fn reason(what: &Record) -> Option<&'static str> {
+    Some(match what {
+        Record::Trigger { effect, .. } => match effect {
+            Effect::Alarm => {
+                "the sensor takes part in this mode: siren, photos, mail and calls begin at once"
+            }
+            Effect::FollowUp => {
+                "the alarm goes on: told in the same thread of mails, at most one each minute"
+            }
+            Effect::EntryDelay => "its entry is delayed: whoever disarms in time lives here",
+            Effect::Soak => "a new sensor on trial is written down, and never alarms",
+            Effect::WalkTest => "in a walk test it beeps and is listed, nothing else",
+            Effect::Gas => {
+                "gas always counts, armed or not: the fan first, then buzzer, mail and calls"
+            }
+            Effect::WarmUp => "a cold sensor may be wrong: it switches the fan, and tells nobody",
+        },
+        Record::Exhaust { on: true } => "gas: no disk, network or lock is on this way",
+        Record::Exhaust { on: false } => "no gas for the whole run-on, and not before",
+        Record::Acknowledged { .. } => "the calls stop; mail and photos still arrive",
+        Record::Silenced { .. } => "the buzzer alone is silent; the incident goes on",
+        Record::Confirmed { .. } => "two different sensors within the window",
+        Record::Inhibited { .. } => "it comes back by itself",
+        Record::LadderHeldBack {} => {
+            "at most one ladder of calls each ladder-every; this one was mailed and counted"
+        }
+        Record::NobodyAnswered {} => "the ladder was climbed as often as configured",
+        Record::PhotoFailed { .. } => "the mail goes without, and says why",
+        Record::IncidentEnded { how, .. } if how == "cleared" => {
+            "the siren has stopped, and every sensor was quiet for clear-after"
+        }
+        Record::Started { .. } => "what must survive was in the store",
+        Record::State { .. }
+        | Record::IncidentOpened { .. }
+        | Record::IncidentEnded { .. }
+        | Record::Granted { .. }
+        | Record::Enrolled { .. }
+        | Record::Forgotten { .. }
+        | Record::Login { .. }
+        | Record::Refused { .. }
+        | Record::Restored { .. }
+        | Record::Photo { .. }
+        | Record::TroubleRaised { .. }
+        | Record::TroubleCleared { .. }
+        | Record::Message { .. }
+        | Record::Configuration { .. }
+        | Record::WalkTest { .. }
+        | Record::BootReport(_)
+        | Record::Drill { .. }
+        | Record::Proof { .. }
+        | Record::Test { .. } => return None,
+    })
+}
+
 /// What was found at a start, on one line.
 fn boot_report(report: &BootReport) -> String {
     let mut text = format!("back in the state {}", report.state);

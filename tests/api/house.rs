@@ -400,6 +400,14 @@ impl Outputs for FakeOutputs {
             changed_ns: 123_456_789_012,
         }
     }
+
+    fn heard(&self) -> web::Heard {
+        web::Heard {
+            number: 3,
+            steps: &[200, 600],
+            repeats: true,
+        }
+    }
 }
 
 /// Two owners and a guest have [`PASSWORD`], two programs a token each; or nobody has anything.
@@ -563,5 +571,47 @@ impl Sim for FakeSim {
 
     fn show_faces(&self, from: Option<&std::path::Path>) -> Result<usize, String> {
         Ok(usize::from(from.is_some()))
+    }
+
+    fn decide_call(&self, call: usize, decision: &str) -> Result<(), String> {
+        if call > 0 {
+            return Err(format!("there is no call {call}"));
+        }
+        self.done.lock().unwrap().push(format!("call {decision}"));
+        Ok(())
+    }
+
+    fn surroundings(&self) -> Value {
+        json!({"active": ["hall"], "power_switch": true, "finger_reader": false, "faces": [],
+               "faces_shown": null, "faults": {"smtp": ["down"]}})
+    }
+
+    fn speed(&self) -> Value {
+        json!({"speed": 1, "now": "2026-11-23T09:51:11.123Z"})
+    }
+
+    fn set_speed(&self, speed: u32) -> Result<(), String> {
+        if speed > 60 {
+            return Err("the clock runs 1 to 60 times as fast".to_owned());
+        }
+        self.done.lock().unwrap().push(format!("speed {speed}"));
+        Ok(())
+    }
+
+    fn cut_power(self: Arc<Self>) -> Result<(), String> {
+        self.done.lock().unwrap().push("power off".to_owned());
+        Ok(())
+    }
+
+    fn scenarios(&self) -> Value {
+        json!({"scenarios": [{"name": "burglary"}], "playing": null})
+    }
+
+    fn play(self: Arc<Self>, name: &str, state: &str, _: &Inbox) -> Result<(), String> {
+        if name != "burglary" {
+            return Err(format!("there is no scenario {name:?}"));
+        }
+        self.done.lock().unwrap().push(format!("{name} in {state}"));
+        Ok(())
     }
 }

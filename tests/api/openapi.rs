@@ -209,7 +209,7 @@ fn every_answer_that_the_document_knows_is_given() {
         .unwrap();
     assert_eq!(enrol.ask(&house), 200);
     house.breaks();
-    for it in with("503").chain(with("500")) {
+    for it in with("503").chain(with("500").filter(|it| !it.knows("503"))) {
         let body = it.example_body().replace("2580", "1379");
         let status = house.tcp(&it.method, &it.example_path(), &body).status;
         assert!(

@@ -228,14 +228,16 @@ impl House {
                 ))
             });
         }
-        self.follow(&history, &status, life);
+        let before = before.len();
+        self.follow(&history, before, &status, life);
     }
 
-    /// Incidents: each number once, and what has not ended goes on.
-    fn follow(&mut self, history: &[Value], status: &Value, life: u32) {
+    /// Incidents: each number once, and what has not ended goes on. Only the lines of `before` the
+    /// start are older than the status.
+    fn follow(&mut self, history: &[Value], before: usize, status: &Value, life: u32) {
         let goes_on: BTreeSet<u64> = incidents(status).collect();
         let mut open = BTreeSet::new();
-        for event in history {
+        for (index, event) in history.iter().enumerate() {
             let incident = event["incident"].as_u64();
             match (event["kind"].as_str().unwrap(), incident) {
                 ("incident_opened", Some(incident)) => {
@@ -243,7 +245,9 @@ impl House {
                     self.tally.gas += usize::from(event["data"]["incident_kind"] == "gas");
                     self.to_be_mailed.insert(incident);
                     self.to_be_called.insert(incident);
-                    open.insert(incident);
+                    if index < before {
+                        open.insert(incident);
+                    }
                 }
                 ("incident_ended", Some(incident)) => {
                     open.remove(&incident);

@@ -50,7 +50,20 @@ def installed(house):
         raise Failed(f"systemd-analyze security rates it {exposure}, more than 1.5")
     held = examined(house)
     return (f"user {user}, active (running), ready after {ready:.0f} ms, exposure {exposure}; "
-            f"the doctor looked at {free} things before and at {held} while it ran")
+            f"the doctor looked at {free} things before and at {held} while it ran; {face(machine)}")
+
+
+def face(machine):
+    """A package with models in it finds them, and a face with them."""
+    if not machine.sh("ls /usr/share/asfaleia/models/*.onnx", may_fail=True).startswith("/"):
+        return "no models are in the package"
+    began = machine.now()
+    said = machine.sh("install -m 644 /payload/face.png /run/face.png; runuser -u asfaleia -- "
+                      "asfaleia test face --json --image /run/face.png", 300)
+    faces = json.loads(said.splitlines()[-1])["faces"]
+    if faces != 1:
+        raise Failed(f"{faces} faces were found in a picture of one: {said}")
+    return f"the package's models find a face, after {machine.now() - began:.0f} s"
 
 
 def examined(house):

@@ -30,15 +30,16 @@ class Peer:
     """One of tests/peers on the host's loopback, and what reached it: (host's time, what)."""
 
     def __init__(self, script, folder, login):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        # Debian's python3, which sees Debian's python3-aiosmtpd.
-        self.child = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "/usr/bin/python3", "-u",
-             os.path.join(HERE, "..", "peers", script), str(self.port),
-             f"{folder}/server.pem", f"{folder}/server-key.pem", *login],
-            stdout=subprocess.PIPE, stderr=open(f"{folder}/{script}.log", "wb"))
+        # It gets the listener itself: nobody else takes the port in between.
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.port = listener.getsockname()[1]
+            # Debian's python3, which sees Debian's python3-aiosmtpd.
+            self.child = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", "/usr/bin/python3", "-u",
+                 os.path.join(HERE, "..", "peers", script),
+                 f"{folder}/server.pem", f"{folder}/server-key.pem", *login],
+                stdin=listener, stdout=subprocess.PIPE,
+                stderr=open(f"{folder}/{script}.log", "wb"))
         self.told = []
         threading.Thread(target=self._read, daemon=True).start()
         until(f"{script}: see {folder}/{script}.log", lambda: self.told, 20)
@@ -327,6 +328,7 @@ def pack(folder, package, configuration):
     os.makedirs(source)
     shutil.copy(package, f"{source}/asfaleia.deb")
     shutil.copy(f"{folder}/ca.pem", source)
+    shutil.copy(f"{HERE}/../fixtures/faces/upright.png", f"{source}/face.png")
     next_version(package, f"{folder}/next", f"{source}/next.deb")
     with open(f"{source}/asfaleia.toml", "w") as file:
         file.write(configuration)

@@ -219,3 +219,32 @@ async fn a_telephone_service_that_hangs_places_nothing_until_it_is_mended() {
         "who gave up is not called"
     );
 }
+
+#[tokio::test]
+async fn whoever_is_called_may_answer_be_engaged_or_let_it_ring() {
+    let phone = telephone(&Faults::default()).await;
+    for (n, (decision, becomes)) in [
+        ("answer", "in-progress"),
+        ("engaged", "busy"),
+        ("ignore", "no-answer"),
+        ("ring", "no-answer"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (_, call) = phone.place("+306900000001").await;
+        phone.service.decide(n, decision).unwrap();
+        let seen = phone.until(call["sid"].as_str().unwrap(), becomes).await;
+        assert!(!seen.contains(&"completed".to_owned()), "{seen:?}");
+    }
+    // Whoever answered listens until they hang up.
+    assert_eq!(phone.service.calls()[0]["status"], "in-progress");
+    phone.service.decide(0, "hang-up").unwrap();
+    assert_eq!(phone.service.calls()[0]["status"], "completed");
+    let late = phone.service.decide(1, "answer").unwrap_err();
+    assert_eq!(late, "this call is busy");
+    assert!(phone.service.decide(0, "hang-up").is_err());
+    assert!(phone.service.decide(9, "answer").is_err());
+    let unknown = phone.service.decide(0, "shout").unwrap_err();
+    assert!(unknown.contains("hang-up"), "{unknown}");
+}

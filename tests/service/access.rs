@@ -107,7 +107,7 @@ fn a_pin_is_enrolled_counts_after_a_restart_and_is_forgotten_with_its_owner() {
         let (status, body) = typed("2580");
         (status != 429).then(|| assert_eq!(status, 200, "{body}"))
     });
-    assert_eq!(service.api.status()["state"], "disarmed");
+    service.api.until_state("disarmed");
     let granted = &records(&service, "granted")[0]["data"]["by"];
     assert_eq!(
         (&granted["name"], &granted["origin"]),

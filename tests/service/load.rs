@@ -76,6 +76,7 @@ fn five_hundred_triggers_are_one_incident_one_ladder_and_few_mails_and_all_in_th
         2,
         "the next not before a minute has passed"
     );
+    api.until_calls(1);
     let called: Vec<Value> = api.calls().iter().map(|call| call["to"].clone()).collect();
     assert_eq!(
         called,

@@ -20,3 +20,4 @@ mod run;
 mod simulate;
 mod store;
 mod systemd;
+mod virtual_house;

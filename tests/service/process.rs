@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use nix::sys::ptrace;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::api::{Api, until};
@@ -183,6 +184,55 @@ pub(crate) fn later_address() -> SocketAddr {
         if TcpListener::bind(address).is_ok() {
             return address;
         }
+    }
+}
+
+/// `asfaleia simulate --no-browser`: a house whose power can be cut.
+pub(crate) struct House {
+    pub(crate) api: Api,
+    pub(crate) running: Running,
+    /// What else it says on standard output.
+    pub(crate) lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+    _dir: TempDir,
+}
+
+impl House {
+    pub(crate) fn start() -> House {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = asfaleia();
+        command.args(["simulate", "--no-browser", "--listen", "127.0.0.1:0"]);
+        command.arg("--data").arg(dir.path().join("data"));
+        command.stdout(Stdio::piped());
+        let mut running = Running::start(command, &dir.path().join("log"));
+        let mut lines = BufReader::new(running.child.stdout.take().unwrap()).lines();
+        let first = lines.next().unwrap().unwrap();
+        let address = first.strip_prefix("listening on http://").unwrap();
+        let api = Api::Tcp(address.parse().unwrap());
+        House {
+            api,
+            running,
+            lines,
+            _dir: dir,
+        }
+    }
+
+    pub(crate) fn power(&self, on: bool) {
+        let (status, answer) = self.api.ask("PUT", "sim/power", &json!({ "on": on }));
+        assert_eq!(status, 200, "{answer}");
+        until("the power to be as it was switched", || {
+            (self.api.get("sim/power")["on"] == on).then_some(())
+        });
+    }
+
+    /// The processes that were started for it.
+    pub(crate) fn daemons(&self) -> Vec<i32> {
+        let id = self.running.child.id();
+        let children = format!("/proc/{id}/task/{id}/children");
+        let children = std::fs::read_to_string(children).unwrap_or_default();
+        children
+            .split_whitespace()
+            .map(|pid| pid.parse().unwrap())
+            .collect()
     }
 }
 
