@@ -120,6 +120,9 @@ fn the_first_visit_sets_the_owners_password_and_it_is_asked_for_from_then_on() {
     assert_eq!(page.path(), "/login", "nobody is in");
     // Wrong ones slow the next.
     until("the right password to be taken", || {
+        if page.path() == "/" {
+            return Some(());
+        }
         logs_in(&page, "Anna", "one long secret");
         (page.path() == "/").then_some(())
     });
