@@ -8,7 +8,8 @@ pub(super) fn framed(title: &str, body: &str) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>{title}</title><link rel=\"stylesheet\" href=\"/style.css\"></head>\n\
+         <title>{title}</title><link rel=\"icon\" href=\"/static/icon.svg\" type=\"image/svg+xml\">\
+         <link rel=\"stylesheet\" href=\"/style.css\"></head>\n\
          <body><header class=\"site\"><img src=\"/static/icon.svg\" alt=\"\" width=\"30\" height=\"30\"><h1>{title}</h1></header>\n{body}</body></html>\n"
     )
 }

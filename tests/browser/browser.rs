@@ -217,7 +217,14 @@ impl Browser {
         until(&format!("{css}, to use it"), || {
             self.runtime.block_on(async {
                 let element = self.client.find(Locator::Css(css)).await.ok()?;
-                act(element).await.ok()
+                if act(element.clone()).await.is_ok() {
+                    return Some(());
+                }
+                // It may lie below the navigation at the foot of a telephone.
+                let up = "arguments[0].scrollIntoView({ block: 'center' })";
+                let element = serde_json::to_value(&element).unwrap();
+                let _ = self.client.execute(up, vec![element]).await;
+                None
             })
         });
     }

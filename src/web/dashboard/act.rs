@@ -8,11 +8,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::{Notice, Page, checks, home, past, people};
-use crate::alarm::{Command, Mode, Test};
+use crate::alarm::{Command, Mode, Right, Test};
 use crate::web::answer::Problem;
 use crate::web::form::Form;
 use crate::web::principal::{Visitor, owner_only};
-use crate::web::{App, api, fingers};
+use crate::web::{App, api, fingers, login};
 
 /// The fields of all forms; which are there depends on `do`.
 #[derive(Deserialize)]
@@ -23,8 +23,13 @@ pub(in crate::web) struct Deed {
     #[serde(default)]
     force: bool,
     pin: Option<SecretString>,
-    /// Of a person.
+    /// Of a person, an account or a token.
     name: Option<String>,
+    /// Of an account.
+    password: Option<SecretString>,
+    /// An account that is more than a guest's.
+    #[serde(default)]
+    owner: bool,
     #[serde(default)]
     duress: bool,
     /// A walk test begins or ends.
@@ -56,6 +61,9 @@ pub(super) fn done(what: &str) -> Option<&'static str> {
         "forget" => "Forgotten.",
         "forget-left" => "Forgotten; the finger reader will follow when it answers again.",
         "forget-unknown" => "Deleted from the reader.",
+        "account" => "They may log in now.",
+        "account-gone" => "They may not log in any more.",
+        "token-gone" => "The token opens nothing any more.",
         _ => return None,
     })
 }
@@ -155,6 +163,41 @@ async fn perform(app: &App, visitor: &Visitor, deed: Deed) -> Result<&'static st
                 Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
             })?;
             return Ok("forget-unknown");
+        }
+        "account" => {
+            owner_only(&by, "letting others in")?;
+            let name = person()?;
+            if by.name.as_deref() == Some(name) {
+                let why = "your own password is changed where nobody can do it for you: \
+                           asfaleia password NAME";
+                return Err(Problem::bad(why));
+            }
+            let password = deed.password.clone();
+            let password = password.ok_or_else(|| Problem::bad("the password is missing"))?;
+            let right = if deed.owner {
+                Right::Owner
+            } else {
+                Right::Guest
+            };
+            let logins = &app.house.logins;
+            let set =
+                logins.set_password(name, Some(right), password, by, visitor.place, visitor.key);
+            set.await.map_err(|why| login::problem(&why))?;
+            return Ok("account");
+        }
+        "account-gone" => {
+            owner_only(&by, "removing accounts")?;
+            let logins = &app.house.logins;
+            let removed = logins.remove_account(person()?, by, visitor.place);
+            removed.await.map_err(|why| login::problem(&why))?;
+            return Ok("account-gone");
+        }
+        "token-gone" => {
+            owner_only(&by, "revoking tokens")?;
+            let logins = &app.house.logins;
+            let revoked = logins.revoke_token(person()?, by, visitor.place);
+            revoked.await.map_err(|why| login::problem(&why))?;
+            return Ok("token-gone");
         }
         other => return Err(Problem::bad(format!("there is no {other:?} to do"))),
     };

@@ -70,8 +70,22 @@ pub(super) async fn draw(page: Page<'_>, silent: bool) -> Response {
         Some(FingerInput::Serial { .. }) => true,
         Some(FingerInput::Gpio(_)) | None => false,
     });
+    let logins = &house.logins;
+    let may_log_in: Vec<Value> = (logins.accounts().iter())
+        .filter(|_| page.is_owner())
+        .map(|it| {
+            let own = page.visitor.actor.name.as_ref() == Some(&it.name);
+            json!({ "name": it.name, "role": it.right, "own": own })
+        })
+        .collect();
+    let tokens: Vec<Value> = (logins.tokens().iter())
+        .filter(|_| page.is_owner())
+        .map(|it| json!({ "name": it.name, "role": it.right }))
+        .collect();
     let view = json!({
         "here": "/people",
+        "accounts": may_log_in,
+        "tokens": tokens,
         "people": people,
         "silent": silent,
         "duress": alarms,
