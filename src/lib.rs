@@ -16,6 +16,7 @@
 //! - [`panel`]: the one thread that owns the state: switches outputs at once, hands the rest over.
 //! - [`supervisor`]: named tasks that are restarted alone; systemd's ready, watchdog and stopping.
 //! - [`web`]: the HTTP API, dashboard and metrics: reads a snapshot, sends events, acts on nothing.
+//! - [`login`]: who may come in over TCP: accounts, sessions, tokens.
 //! - [`outbox`]: messages until they are delivered: rows, retries, the phone ladder.
 //! - [`access`]: who is there: people, PINs, fingers and faces.
 //! - [`mqtt`]: owns the broker connection, both ways.
@@ -59,6 +60,7 @@ pub mod gpio;
 pub mod inbox;
 #[cfg(target_os = "linux")]
 pub mod init;
+pub mod login;
 pub mod mqtt;
 pub mod notify;
 pub mod outbox;

@@ -30,8 +30,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("supervisor", &["alarm", "clock", "inbox"]),
     (
         "web",
-        &["access", "alarm", "clock", "config", "inbox", "store"],
+        &[
+            "access", "alarm", "clock", "config", "inbox", "login", "store",
+        ],
     ),
+    ("login", &["access", "alarm", "clock", "store"]),
     ("outbox", &["alarm", "clock", "config", "inbox", "notify"]),
     (
         "access",

@@ -227,7 +227,6 @@ fn the_defaults_are_those_of_the_contract() {
 fn the_simulators_house_is_what_its_users_rely_on() {
     let loaded = named("simulator.toml");
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
-    assert!(config::not_built_yet(&loaded.config).is_empty());
     // Its services are its own and on loopback: no secret file is needed to look into it fully.
     config::parse(&loaded.text, "simulator.toml", Depth::Full)
         .unwrap_or_else(|why| panic!("{why}"));
@@ -329,20 +328,6 @@ fn the_originals_sketches_are_understood_unchanged() {
             (SensorKind::Gas, "esp/tes", "0")
         ]
     );
-}
-
-#[test]
-fn what_is_not_built_yet_is_warned_of_where_it_stands() {
-    let text = "[[sensor]]\nname = \"hall\"\nkind = \"motion\"\nsimulated = true\n\
-                [web]\nlisten = \"0.0.0.0:8080\"\nbehind-proxy = true\n";
-    let loaded = config::parse(text, "house.toml", Depth::Shape).unwrap();
-    let sentences = config::not_built_yet(&loaded.config);
-    assert_eq!(sentences.len(), 1, "{sentences:?}");
-    let mut warnings = loaded.warnings.iter();
-    let warning = warnings.find(|it| it.message == sentences[0]).unwrap();
-    assert!(warning.source.contains("listen ="), "{warning}");
-    let classic = named("classic.toml");
-    assert!(config::not_built_yet(&classic.config).is_empty());
 }
 
 #[test]

@@ -17,7 +17,6 @@ pub fn config(data: &[u8]) {
         Ok(loaded) => {
             let _ = loaded.config.policy();
             let _ = Channels::from(&loaded.config);
-            let _ = config::not_built_yet(&loaded.config);
             let _ = (
                 house().loosens(&loaded.config),
                 loaded.config.loosens(house()),

@@ -133,6 +133,7 @@ fn live(dir: &Path) -> Found {
         next,
         config: _,
         people: _,
+        logins: _,
     } = Store::open(dir, clock.clone());
     if let Found::Restored(saved) = &found {
         for row in &saved.messages {

@@ -188,6 +188,17 @@ pub enum Record {
         /// Who asked for it.
         by: Actor,
     },
+    /// Somebody logged in or out, or who may has changed.
+    Login {
+        /// What was done.
+        did: LoginDeed,
+        /// The account's or the token's name.
+        name: String,
+        /// Where: an address, or words.
+        place: String,
+        /// Who did it.
+        by: Actor,
+    },
     /// A command, or a try at access, was refused.
     Refused {
         /// What was asked; `access` at the door.
@@ -308,6 +319,44 @@ pub enum Effect {
     Gas,
     /// Gas while the sensor warms up: the fan runs, nobody is called.
     WarmUp,
+}
+
+/// What was done about logging in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LoginDeed {
+    /// Somebody came in.
+    LoggedIn,
+    /// Their browser went out.
+    LoggedOut,
+    /// All their browsers went out.
+    LoggedOutEverywhere,
+    /// Somebody has a password.
+    AccountAdded,
+    /// Somebody has another password, or right.
+    PasswordChanged,
+    /// Somebody has none any more.
+    AccountRemoved,
+    /// A program may come in.
+    TokenAdded,
+    /// A program may not any more.
+    TokenRevoked,
+}
+
+impl LoginDeed {
+    /// What was done, for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            LoginDeed::LoggedIn => "logged in",
+            LoginDeed::LoggedOut => "logged out",
+            LoginDeed::LoggedOutEverywhere => "logged out everywhere",
+            LoginDeed::AccountAdded => "account added",
+            LoginDeed::PasswordChanged => "password changed",
+            LoginDeed::AccountRemoved => "account removed",
+            LoginDeed::TokenAdded => "token added",
+            LoginDeed::TokenRevoked => "token revoked",
+        }
+    }
 }
 
 /// Something to tell people: facts, not words. `notify::words` finds the words.

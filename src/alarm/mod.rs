@@ -35,7 +35,7 @@ mod tries;
 mod troubles;
 
 pub use access::{Factor, Who};
-pub use action::{About, Action, Effect, Notice, Pattern, Record};
+pub use action::{About, Action, Effect, LoginDeed, Notice, Pattern, Record};
 pub use drill::Proof;
 pub use event::{
     Actor, Away, Command, Event, Origin, Reading, Right, Started, StoreFound, Test, Trouble,

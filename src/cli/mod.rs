@@ -1,5 +1,7 @@
 //! The command line: one file a subcommand.
 
+mod accounts;
+mod certificate;
 mod check;
 mod client;
 mod command;
@@ -105,6 +107,14 @@ enum Command {
     Forget(people::ForgetArgs),
     /// List who is known
     People(people::PeopleArgs),
+    /// Set somebody's password for the dashboard, also a forgotten one
+    Password(accounts::PasswordArgs),
+    /// Who may log in at the dashboard
+    Account(accounts::AccountArgs),
+    /// Tokens for programs that use the API
+    Token(accounts::TokenArgs),
+    /// Make a key and a self-signed certificate for the dashboard
+    Certificate(certificate::CertificateArgs),
     /// Show what happened
     Events(events::EventsArgs),
     /// Try one output for real, or say whose face is in a picture
@@ -176,6 +186,10 @@ fn run(cli: Cli) -> exit::Result {
         Command::Enroll(args) => people::enroll(&places, args),
         Command::Forget(args) => people::forget(&service()?, &args),
         Command::People(args) => people::people(&service()?, &args),
+        Command::Password(args) => accounts::password(&service()?, &args),
+        Command::Account(args) => accounts::account(&service()?, &args),
+        Command::Token(args) => accounts::token(&service()?, &args),
+        Command::Certificate(args) => certificate::certificate(&args),
         Command::Events(args) => events::run(&service()?, args),
         Command::Test(args) => command::test(&places, args),
         Command::Models(args) => face::models(&places, args),

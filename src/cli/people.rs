@@ -108,8 +108,8 @@ fn finger(service: &Service, args: &FingerArgs) -> Result {
 
 fn pin(service: &Service, args: &PinArgs) -> Result {
     let pin = match args.stdin {
-        true => line()?,
-        false => typed_twice()?,
+        true => line("PIN")?,
+        false => typed_twice("PIN")?,
     };
     let path = format!("people/{}/pin", in_a_path(&args.name));
     let body = json!({ "pin": pin, "duress": args.duress });
@@ -169,15 +169,16 @@ pub(super) fn people(service: &Service, args: &PeopleArgs) -> Result {
     Ok(())
 }
 
-fn typed_twice() -> Result<String> {
+/// A secret that is typed at the terminal, twice the same.
+pub(super) fn typed_twice(what: &str) -> Result<String> {
     if !stdin().is_terminal() {
         return Err(Failed::new(
             Exit::Usage,
-            "the standard input is no terminal: add --stdin to read the PIN from it",
+            format!("the standard input is no terminal: add --stdin to read the {what} from it"),
         ));
     }
-    let first = unseen("PIN: ")?;
-    if unseen("again: ")? == first {
+    let first = unseen(what, &format!("{what}: "))?;
+    if unseen(what, "again: ")? == first {
         return Ok(first);
     }
     Err(Failed::new(
@@ -187,7 +188,7 @@ fn typed_twice() -> Result<String> {
 }
 
 /// One line from the terminal, which does not show it.
-fn unseen(prompt: &str) -> Result<String> {
+fn unseen(what: &str, prompt: &str) -> Result<String> {
     let failed = |error| Failed::new(Exit::OsErr, format!("hiding what is typed: {error}"));
     let seen = tcgetattr(stdin()).map_err(failed)?;
     let mut hidden = seen.clone();
@@ -195,17 +196,18 @@ fn unseen(prompt: &str) -> Result<String> {
     // Hidden first: what is typed at the sight of the prompt is neither shown nor lost.
     tcsetattr(stdin(), OptionalActions::Now, &hidden).map_err(failed)?;
     write!(std::io::stderr(), "{prompt}")?;
-    let line = line();
+    let line = line(what);
     let shown = tcsetattr(stdin(), OptionalActions::Now, &seen);
     writeln!(std::io::stderr())?;
     shown.map_err(failed)?;
     line
 }
 
-fn line() -> Result<String> {
+/// One line of the standard input, which holds a secret.
+pub(super) fn line(what: &str) -> Result<String> {
     let mut line = String::new();
     let read = stdin().lock().read_line(&mut line);
-    read.map_err(|error| Failed::new(Exit::IoErr, format!("reading the PIN: {error}")))?;
+    read.map_err(|error| Failed::new(Exit::IoErr, format!("reading the {what}: {error}")))?;
     Ok(line.trim_end_matches(['\r', '\n']).to_owned())
 }
 

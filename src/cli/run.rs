@@ -14,6 +14,7 @@ use crate::clock::SystemClock;
 use crate::config::{self, GpioBackend, Source};
 use crate::daemon::{self, Devices, Plan};
 use crate::gpio::{GpioError, KeptLines};
+use crate::login::Cost;
 use crate::simulator::SimulatedDevices;
 use crate::store::StoreOptions;
 use crate::supervisor::systemd;
@@ -25,6 +26,9 @@ pub struct RunArgs {
     /// For tests and benches: every commit first takes so many milliseconds, as on a slow card
     #[arg(long, value_name = "MS", hide = true)]
     stall_store: Option<u64>,
+    /// For tests: hashing a password takes so many KiB, once, and not 19 MiB, twice
+    #[arg(long, value_name = "KIB", hide = true)]
+    password_kib: Option<u32>,
 }
 
 pub(super) fn run(places: &Places, args: RunArgs) -> Result {
@@ -38,17 +42,6 @@ pub(super) fn run(places: &Places, args: RunArgs) -> Result {
                      the installed service starts by itself when the file is saved";
         Failed::new(Exit::Config, format!("{rejected}; {waits}"))
     })?;
-    let not_built = config::not_built_yet(&chosen.loaded.config);
-    if !not_built.is_empty() {
-        return Err(Failed::new(
-            Exit::Config,
-            format!(
-                "{}: not built yet: {}",
-                file.display(),
-                not_built.join("; ")
-            ),
-        ));
-    }
     if let Some(rejected) = &chosen.rejected {
         error!("{rejected}");
         warn!("the last configuration that passed is in force");
@@ -86,6 +79,8 @@ pub(super) fn run(places: &Places, args: RunArgs) -> Result {
             store: StoreOptions {
                 stall: args.stall_store.map(std::time::Duration::from_millis),
             },
+            password_cost: (args.password_kib)
+                .map_or_else(Cost::default, |kib| Cost { kib, passes: 1 }),
             chosen,
         };
         daemon::run(plan, clock, stop, |_| {

@@ -15,6 +15,7 @@ use crate::alarm::{Durable, Mode, Panel};
 use crate::clock::SharedClock;
 use crate::config::{CameraDevice, Loaded};
 use crate::daemon::{self, Chosen, Devices, Plan};
+use crate::login::Cost;
 use crate::simulator::{Scenario, SimulatedHouse, World, changed_config, shipped_sensors};
 use crate::store::{Store, StoreOptions};
 use crate::web::{self, ServiceKind};
@@ -216,6 +217,7 @@ async fn simulate(
         store: StoreOptions {
             stall: args.stall_store.map(std::time::Duration::from_millis),
         },
+        password_cost: Cost::default(),
     };
     daemon::run(plan, clock, stop, |inbox| {
         announce(&format!("listening on http://{address}"), address, false);

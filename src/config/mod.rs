@@ -11,7 +11,6 @@ mod diagnostic;
 mod drill;
 mod load;
 mod parse;
-mod pending;
 mod policy;
 mod raw;
 mod raw_people;
@@ -19,14 +18,16 @@ mod raw_people;
 mod refusals;
 mod schema;
 mod secrets;
+mod tls;
 mod units;
 mod values;
+mod wires;
 
 pub use diagnostic::{Diagnostic, Rejected, Severity};
 pub use drill::Drill;
 pub use load::{Depth, Loaded, load, parse};
-pub use pending::not_built_yet;
 pub use schema::schema;
+pub use tls::ServedTls;
 
 // Scenarios are written, and refused, the same way.
 pub(crate) use diagnostic::presentable;

@@ -37,6 +37,11 @@ impl Secrets {
         }
     }
 
+    /// Nothing beside the configuration is looked at.
+    pub(super) fn are_left_alone(&self) -> bool {
+        matches!(self, Secrets::LeftAlone)
+    }
+
     /// Where a named file lies.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         match self {

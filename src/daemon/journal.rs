@@ -13,7 +13,9 @@ use crate::alarm::{BootTime, IncidentId, PhotoId, Proof, Record};
 use crate::clock::{SharedClock, Stamp};
 use crate::outbox::{self, Update};
 use crate::panel::message_row;
-use crate::store::{Batch, EventId, EventRow, PeopleChange, PhotoRow, StoreHandle, StoredEvent};
+use crate::store::{
+    Batch, EventId, EventRow, LoginChange, PeopleChange, PhotoRow, StoreHandle, StoredEvent,
+};
 use crate::web::Line;
 
 /// The stream shows an event when it can be read back; a disk that hangs is waited for only so
@@ -179,6 +181,13 @@ impl Journal {
         let mut batch = Batch::new(Stamp::now(&*self.clock));
         batch.people = changes;
         self.write(batch, vec![(None, says)])
+    }
+
+    /// Writes down who may log in from now on, and what history says of it.
+    pub(super) fn logins(&self, changes: Vec<LoginChange>, says: Option<Record>) -> Committed {
+        let mut batch = Batch::new(Stamp::now(&*self.clock));
+        batch.logins = changes;
+        self.write(batch, says.map(|says| (None, says)).into_iter().collect())
     }
 
     /// Writes one line of history.

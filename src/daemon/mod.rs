@@ -47,13 +47,14 @@ use crate::camera::{Camera, FaultSwitch, PhotoShelf};
 use crate::clock::{SharedClock, Stamp};
 use crate::gpio::{Board, KeptLines, SimulatedBoard};
 use crate::inbox::{Inbox, Letter};
+use crate::login::{Cost, Logins};
 use crate::outbox::{AddressBook, Channels, Outbox, Parts};
 use crate::panel::{Lines, Panel};
 use crate::sensors::Errors;
 use crate::sensors::port::Ports;
 use crate::store::{History, StoreActor, StoreOptions};
 use crate::supervisor::{Pulses, Supervisor, systemd};
-use crate::web::{self, House, NoTokens, ServiceKind, Sim};
+use crate::web::{self, House, ServiceKind, Sim};
 
 use away::Absence;
 use devices::{Cameras, buzzer, exhaust, or_trouble};
@@ -91,6 +92,8 @@ pub struct Plan {
     pub first_state: Durable,
     /// How the store behaves.
     pub store: StoreOptions,
+    /// What hashing a password costs.
+    pub password_cost: Cost,
 }
 
 /// Simulated devices, behind the interfaces that the real ones use.
@@ -139,6 +142,7 @@ pub async fn run(
         devices,
         first_state,
         store,
+        password_cost,
     } = plan;
     let config = Arc::new(chosen.loaded.config);
     let now = Stamp::now(&*clock);
@@ -236,6 +240,16 @@ pub async fn run(
         status_now.clone(),
         clock.clone(),
     );
+    let keeper = journal.clone();
+    let logins = Logins::new(
+        opened.logins,
+        Box::new(move |changes, says| keeper.logins(changes, says).boxed()),
+        clock.clone(),
+        password_cost,
+    );
+    if kind == ServiceKind::Run && config.web.is_some() && !logins.has_owner() {
+        tell_first_code(&logins);
+    }
     let (fingers, asks) = Fingers::new();
     let (last_photo, last_photo_now) = watch::channel(None);
     let changes = hands::ChangeSlot::default();
@@ -345,7 +359,7 @@ pub async fn run(
         frame,
         access,
         fingers,
-        tokens: Arc::new(NoTokens),
+        logins,
         version: env!("CARGO_PKG_VERSION"),
     };
     let listener = listener
@@ -454,5 +468,16 @@ pub async fn run(
     match failed {
         None => Ok(()),
         Some(part) => Err(anyhow::anyhow!("{part} has failed; the log says where")),
+    }
+}
+
+/// The one secret that the log holds: worth something until an owner has a password.
+fn tell_first_code(logins: &Logins) {
+    match logins.first_code() {
+        Ok(code) => info!(
+            "nobody has a password yet: open the dashboard and choose one; the code for the first \
+             visit is {code}. Or run: asfaleia password NAME"
+        ),
+        Err(why) => warn!("no code for the first visit ({why}): run asfaleia password NAME"),
     }
 }

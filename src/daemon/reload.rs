@@ -179,10 +179,6 @@ impl Parts {
         let read = tokio::task::spawn_blocking(move || config::load(&file, Depth::Full)).await;
         let read = read.map_err(|error| format!("reading the configuration: {error}"))?;
         let Loaded { config, text, .. } = read.map_err(|rejected| rejected.to_string())?;
-        let not_built = config::not_built_yet(&config);
-        if !not_built.is_empty() {
-            return Err(not_built.join("; "));
-        }
         let old = self.config.borrow().clone();
         let loosens = old.loosens(&config);
         let state = self.snapshot.borrow().status.state;

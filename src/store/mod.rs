@@ -11,6 +11,7 @@
 mod actor;
 mod error;
 mod history;
+mod logins;
 mod opening;
 mod people;
 mod photos;
@@ -33,6 +34,7 @@ pub use error::{StoreError, StoreFailure};
 pub use history::{
     History, IncidentDetail, StoredDuress, StoredEvent, StoredIncident, StoredMessage, StoredPhoto,
 };
+pub use logins::{Account, Hash, LoginChange, Logins, Session, Token};
 pub use opening::{Found, Opened};
 pub use people::{Credential, KnownBy, PeopleChange, TEMPLATE, known_after};
 pub use photos::{photo_path, read_photo, write_photo, write_whole_photo};
@@ -62,6 +64,8 @@ pub struct Store {
     last_state: Option<(String, Stamp)>,
     /// Who is known, for the same.
     known: Vec<Credential>,
+    /// Who may log in, for the same.
+    logins: Logins,
     /// The database holds no state yet.
     stateless: bool,
     /// The clocks as of the last commit, to notice that the wall clock was set.
@@ -113,6 +117,7 @@ impl Store {
                 state,
                 saved_at,
                 known: &self.known,
+                logins: &self.logins,
             }),
             Some(_) | None => None,
         };
@@ -133,6 +138,9 @@ impl Store {
             self.last_stamp = Some(batch.at.clone());
             self.last_event = self.last_event.max(batch.last_event());
             self.armed_at = batch.armed().or(self.armed_at);
+            for change in &batch.logins {
+                self.logins.change(change);
+            }
             if !batch.people.is_empty() {
                 self.known = known_after(&self.known, &batch.people);
             }

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde::de::IgnoredAny;
 
 use super::error::{StoreError, StoreFailure};
+use super::logins::{self, Logins};
 use super::people::{self, Credential};
 use super::photos::{make_private_dir, write_whole};
 use super::rows::{EventId, MessageRow, NextIds, Saved};
@@ -27,6 +28,8 @@ pub struct Opened {
     pub config: Option<String>,
     /// The people who are known.
     pub people: Vec<Credential>,
+    /// Who may log in.
+    pub logins: Logins,
     /// Where numbers go on.
     pub next: NextIds,
 }
@@ -105,6 +108,7 @@ impl Store {
             stateless: last_state.is_none(),
             last_state,
             known: loaded.people.clone(),
+            logins: loaded.logins.clone(),
             last_stamp: loaded.last_stamp,
             last_event: EventId(next.event.0 - 1),
             first_photo: next.photo.0,
@@ -117,6 +121,7 @@ impl Store {
             found,
             config: loaded.config,
             people: loaded.people,
+            logins: loaded.logins,
             next,
         }
     }
@@ -127,6 +132,7 @@ pub(super) struct Loaded {
     pub(super) saved: Option<Saved>,
     pub(super) config: Option<String>,
     pub(super) people: Vec<Credential>,
+    pub(super) logins: Logins,
     pub(super) next: NextIds,
     /// The last line of history when the state was saved.
     state_event: EventId,
@@ -140,6 +146,7 @@ impl Loaded {
             saved: None,
             config: None,
             people: Vec::new(),
+            logins: Logins::default(),
             next: NextIds::all(1),
             state_event: EventId(0),
             last_stamp: None,
@@ -188,6 +195,7 @@ fn load(connection: &Connection, dir: &Path) -> Result<Loaded, StoreError> {
         .optional()
         .map_err(failed)?;
     let people = people::read(connection).map_err(failed)?;
+    let logins = logins::read(connection).map_err(failed)?;
     let panel = connection
         .query_row("SELECT * FROM panel", [], |row| {
             let state: Option<String> = row.get("state")?;
@@ -201,6 +209,7 @@ fn load(connection: &Connection, dir: &Path) -> Result<Loaded, StoreError> {
             saved: None,
             config,
             people,
+            logins,
             next,
             state_event: EventId(0),
             last_stamp: None,
@@ -240,6 +249,7 @@ fn load(connection: &Connection, dir: &Path) -> Result<Loaded, StoreError> {
         saved: Some(saved),
         config,
         people,
+        logins,
         next,
         state_event,
         last_stamp: Some(last_life),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::logins::LoginChange;
 use super::people::PeopleChange;
 use crate::alarm::{Actor, Incident, IncidentId, PhotoId, Record};
 use crate::clock::{Stamp, WallTime};
@@ -40,6 +41,8 @@ pub struct Batch {
     pub config: Option<String>,
     /// Changes of who is known, in their order.
     pub people: Vec<PeopleChange>,
+    /// Changes of who may log in, in their order.
+    pub logins: Vec<LoginChange>,
     /// Who was forced to show a finger or PIN at `at`.
     pub duress: Vec<Actor>,
     /// Note that the service was alive at `at`.
@@ -60,6 +63,7 @@ impl Batch {
             proven: Vec::new(),
             config: None,
             people: Vec::new(),
+            logins: Vec::new(),
             duress: Vec::new(),
             sign_of_life: false,
         }
@@ -76,6 +80,7 @@ impl Batch {
             && self.proven.is_empty()
             && self.config.is_none()
             && self.people.is_empty()
+            && self.logins.is_empty()
             && self.duress.is_empty()
             && !self.sign_of_life
     }
@@ -91,6 +96,9 @@ impl Batch {
         self.state = later.state.or_else(|| self.state.take());
         self.config = later.config.or_else(|| self.config.take());
         self.sign_of_life |= later.sign_of_life;
+        self.people.extend(later.people);
+        self.logins.extend(later.logins);
+        self.duress.extend(later.duress);
         replace(&mut self.incidents, later.incidents, |row| row.id);
         replace(&mut self.messages, later.messages, |row| row.id);
         replace(&mut self.photos, later.photos, |row| row.id);
@@ -215,4 +223,30 @@ fn replace<R, K: Ord>(rows: &mut Vec<R>, later: Vec<R>, key: impl Fn(&R) -> K) {
     let mut merged: BTreeMap<K, R> = rows.drain(..).map(|row| (key(&row), row)).collect();
     merged.extend(later.into_iter().map(|row| (key(&row), row)));
     rows.extend(merged.into_values());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[test]
+    fn who_is_known_and_who_may_log_in_are_kept_when_a_disk_hangs_for_long() {
+        let batch = |name: &str| Batch {
+            people: vec![PeopleChange::Forgotten(name.to_owned())],
+            logins: vec![LoginChange::TokenGone(name.to_owned())],
+            duress: vec![Actor::owner(crate::alarm::Origin::Reader)],
+            ..Batch::new(Stamp::now(&*SystemClock::shared()))
+        };
+        let mut oldest = batch("Anna");
+        oldest.absorb(batch("Ben"));
+        assert_eq!(
+            (
+                oldest.people.len(),
+                oldest.logins.len(),
+                oldest.duress.len()
+            ),
+            (2, 2, 2)
+        );
+    }
 }

@@ -12,7 +12,7 @@ pub(super) const DATABASE: &str = "asfaleia.db";
 
 /// What leads from each version to the next; `PRAGMA user_version` counts those applied. Released
 /// ones are never edited: a frozen file of every version is opened by the tests for ever.
-pub(super) const MIGRATIONS: &[&str] = &[V1, V2];
+pub(super) const MIGRATIONS: &[&str] = &[V1, V2, V3];
 
 // No foreign keys: a photo may be committed after its incident was lost with a damaged store, and
 // must not make everything that is committed with it fail. `retain` removes what belongs together.
@@ -121,6 +121,28 @@ CREATE TABLE duress (
     clock_set  INTEGER NOT NULL,
     data       TEXT NOT NULL,          -- JSON
     PRIMARY KEY (boot_id, at_boot_ns)
+) STRICT, WITHOUT ROWID;
+";
+
+// Who may log in. What browsers and programs show is kept as its SHA-256.
+const V3: &str = "
+CREATE TABLE accounts (
+    name          TEXT PRIMARY KEY,
+    role          TEXT NOT NULL,       -- owner, guest
+    since_wall_ms INTEGER NOT NULL,
+    hash          TEXT NOT NULL        -- of the password: a PHC string
+) STRICT, WITHOUT ROWID;
+CREATE TABLE sessions (
+    hash          BLOB PRIMARY KEY,
+    account       TEXT NOT NULL,
+    since_wall_ms INTEGER NOT NULL,
+    used_wall_ms  INTEGER NOT NULL     -- to the day
+) STRICT, WITHOUT ROWID;
+CREATE TABLE tokens (
+    name          TEXT PRIMARY KEY,
+    role          TEXT NOT NULL,
+    since_wall_ms INTEGER NOT NULL,
+    hash          BLOB NOT NULL
 ) STRICT, WITHOUT ROWID;
 ";
 

@@ -4,6 +4,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use serde::Serialize;
 
 use super::history::kind_and_data;
+use super::logins::{self, Logins};
 use super::people::{self, Credential};
 use super::rows::{Batch, EventId};
 use crate::alarm::{Ending, Incident, IncidentId};
@@ -20,6 +21,8 @@ pub(super) struct Carried<'a> {
     pub(super) saved_at: &'a Stamp,
     /// Who is known.
     pub(super) known: &'a [Credential],
+    /// Who may log in.
+    pub(super) logins: &'a Logins,
 }
 
 /// Writes all batches or none. `carried` is for a database that holds no state; `last` is what
@@ -35,6 +38,9 @@ pub(super) fn write(
         save_state(&transaction, carried.state, carried.saved_at, last.event)?;
         for credential in carried.known {
             people::enrol(&transaction, credential)?;
+        }
+        for login in carried.logins.as_changes() {
+            logins::write(&transaction, &login)?;
         }
     }
     let (mut clocks, mut event) = (last.clocks, last.event);
@@ -143,6 +149,9 @@ fn write_batch(
     }
     for change in &batch.people {
         people::write(transaction, change)?;
+    }
+    for change in &batch.logins {
+        logins::write(transaction, change)?;
     }
     for by in &batch.duress {
         transaction

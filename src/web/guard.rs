@@ -4,6 +4,7 @@
 //! something must prove beside it that a page of ours sent it.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use axum::extract::{Extension, Request, State};
 use axum::http::header::{self, HeaderName, HeaderValue};
@@ -13,10 +14,11 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::answer::Problem;
+use super::tls::Certificate;
 use super::{App, login, principal};
 
 /// Where a connection came in.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Peer {
     /// The Unix socket.
     Socket,
@@ -24,6 +26,10 @@ pub(super) enum Peer {
     Tcp {
         /// Our own address.
         ours: SocketAddr,
+        /// Who connected.
+        theirs: IpAddr,
+        /// The certificate that they were shown, where there is TLS.
+        certificate: Option<Arc<Certificate>>,
     },
 }
 
@@ -43,7 +49,7 @@ pub(super) async fn guard(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let mut response = match admit(&app, peer, &mut request) {
+    let mut response = match admit(&app, &peer, &mut request) {
         Ok(()) => next.run(request).await,
         Err(problem) if problem.status == StatusCode::UNAUTHORIZED && is_page(&request) => {
             Redirect::to(login::first_page(&app.house)).into_response()
@@ -83,19 +89,21 @@ fn is_open(path: &str) -> bool {
         || path.starts_with("/static/")
 }
 
-fn admit(app: &App, peer: Peer, request: &mut Request) -> Result<(), Problem> {
+fn admit(app: &App, peer: &Peer, request: &mut Request) -> Result<(), Problem> {
     let path = request.uri().path();
     let changes = !request.method().is_safe();
     let is_form = FORMS.contains(&path);
-    if let Peer::Tcp { ours } = peer {
-        let behind_proxy = app
-            .house
-            .config
-            .borrow()
-            .web
-            .as_ref()
-            .is_some_and(|web| web.behind_proxy);
-        same_house(request.headers(), request.uri(), ours, behind_proxy)?;
+    if let Peer::Tcp {
+        ours, certificate, ..
+    } = peer
+    {
+        let known = |name: &str| {
+            let certified = certificate.as_ref();
+            principal::behind_proxy(&app.house)
+                || is_ours(name, *ours, certified.is_some())
+                || certified.is_some_and(|it| it.names(host_of(name)))
+        };
+        same_house(request.headers(), request.uri(), *ours, known)?;
         if changes && is_form {
             from_our_page(request.headers())?;
         }
@@ -136,12 +144,13 @@ fn from_our_page(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// Checks `Host` and `Origin`. Behind a proxy the name is the proxy's, which we do not know; the
-/// two must agree all the same.
+/// two must agree all the same. With TLS a name in the certificate is ours too: nobody else's page
+/// can have been shown it.
 pub(super) fn same_house(
     headers: &HeaderMap,
     uri: &Uri,
     ours: SocketAddr,
-    behind_proxy: bool,
+    is_known: impl Fn(&str) -> bool,
 ) -> Result<(), Problem> {
     let forbidden = |error: String| Problem::new(StatusCode::FORBIDDEN, error);
     let mut hosts = headers.get_all(header::HOST).iter();
@@ -151,9 +160,10 @@ pub(super) fn same_house(
     };
     let named = uri.authority().map(Authority::as_str);
     for name in std::iter::once(host).chain(named) {
-        if !behind_proxy && !is_ours(name, ours) {
+        if !is_known(name) {
             return Err(forbidden(format!(
-                "{name:?} is not a name of this service: ask for localhost:{} or {ours}",
+                "{name:?} is not a name of this service: ask for localhost:{} or {ours}, or for a \
+                 name in its certificate",
                 ours.port()
             )));
         }
@@ -173,18 +183,26 @@ pub(super) fn same_house(
 }
 
 /// A loopback name, or the address we listen at, with our port.
-fn is_ours(name: &str, ours: SocketAddr) -> bool {
+pub(super) fn is_ours(name: &str, ours: SocketAddr, encrypted: bool) -> bool {
     let Ok(authority) = name.parse::<Authority>() else {
         return false;
     };
-    if name.contains('@') || authority.port_u16().unwrap_or(80) != ours.port() {
+    let usual = if encrypted { 443 } else { 80 };
+    if name.contains('@') || authority.port_u16().unwrap_or(usual) != ours.port() {
         return false;
     }
     let host = authority.host();
     match host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        Ok(address) => address.is_loopback() || address == ours.ip(),
+        Ok(address) => address.is_loopback() || address == ours.ip().to_canonical(),
         Err(_) => host.eq_ignore_ascii_case("localhost"),
     }
+}
+
+/// The name without the port.
+fn host_of(name: &str) -> &str {
+    let authority = name.rsplit_once(':');
+    let host = authority.filter(|(_, port)| port.bytes().all(|it| it.is_ascii_digit()));
+    host.map_or(name, |(host, _)| host).trim_matches(['[', ']'])
 }
 
 #[cfg(test)]
@@ -201,7 +219,7 @@ mod tests {
             "[::1]:8080",
             "127.1.2.3:8080",
         ] {
-            assert!(is_ours(name, ours), "{name}");
+            assert!(is_ours(name, ours, false), "{name}");
         }
         for name in [
             "",
@@ -214,12 +232,25 @@ mod tests {
             "127.0.0.1:8080:8080",
             "127.0.0.1.evil.example:8080",
         ] {
-            assert!(!is_ours(name, ours), "{name}");
+            assert!(!is_ours(name, ours, false), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_host_is_a_name_without_its_port() {
+        for (name, host) in [
+            ("pi.lan:8443", "pi.lan"),
+            ("pi.lan", "pi.lan"),
+            ("[::1]:8443", "::1"),
+            ("192.168.1.5:8443", "192.168.1.5"),
+        ] {
+            assert_eq!(host_of(name), host);
         }
     }
 
     #[test]
     fn port_80_needs_no_port_in_the_name() {
-        assert!(is_ours("localhost", "127.0.0.1:80".parse().unwrap()));
+        assert!(is_ours("localhost", "127.0.0.1:80".parse().unwrap(), false));
+        assert!(is_ours("localhost", "127.0.0.1:443".parse().unwrap(), true));
     }
 }

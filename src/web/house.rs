@@ -10,12 +10,13 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::{broadcast, watch};
 
-use super::{Line, Snapshot, Tokens};
+use super::{Line, Snapshot};
 use crate::access::Access;
 use crate::access::face::TakeFrame;
 use crate::access::finger::Fingers;
 use crate::config::Config;
 use crate::inbox::Inbox;
+use crate::login::Logins;
 
 /// What the API is built over.
 pub struct House {
@@ -47,7 +48,7 @@ pub struct House {
     /// A frame of the camera, for whoever looks for faces.
     pub frame: TakeFrame,
     /// Who may come in over TCP.
-    pub tokens: Arc<dyn Tokens>,
+    pub logins: Logins,
     /// The program's version.
     pub version: &'static str,
 }

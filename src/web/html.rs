@@ -9,7 +9,7 @@ pub(super) fn framed(title: &str, body: &str) -> String {
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>{title}</title><link rel=\"stylesheet\" href=\"/style.css\"></head>\n\
-         <body><h1>{title}</h1>\n{body}</body></html>\n"
+         <body><header class=\"site\"><img src=\"/static/icon.svg\" alt=\"\" width=\"30\" height=\"30\"><h1>{title}</h1></header>\n{body}</body></html>\n"
     )
 }
 

@@ -4,6 +4,7 @@
 //! strangers and other web pages out; then one of the files below answers it. The Unix socket and
 //! TCP speak the same API (`serve`).
 
+mod accounts;
 mod answer;
 mod api;
 mod dashboard;
@@ -24,7 +25,9 @@ mod routes;
 mod serve;
 mod sim;
 mod snapshot;
+mod socket;
 mod stream;
+mod tls;
 mod told;
 mod virtual_house;
 mod words;
@@ -39,12 +42,12 @@ use tokio_util::sync::CancellationToken;
 
 pub use house::{Heard, History, House, OutputState, Outputs, Reload, ServiceKind, Sim};
 pub use openapi::openapi;
-pub use principal::{Holder, NoTokens, Tokens};
-pub use serve::{Socket, SocketError, bind_socket, serve, usual_sockets};
+pub use serve::serve;
 pub use snapshot::{
     IncidentBody, OnOff, OutboxBody, OutboxSummary, OutputsBody, SensorBody, Snapshot, StatusBody,
     TroubleBody,
 };
+pub use socket::{Socket, SocketError, bind_socket, usual_sockets};
 pub use told::Line;
 pub use virtual_house::dark_house;
 pub use words::sentence;
@@ -90,6 +93,12 @@ fn table() -> Routes {
         .route("/faces/closest", post(faces::whose))
         .route("/faces/frame", get(faces::frame))
         .route("/duress", get(people::duress))
+        .route("/accounts", get(accounts::list))
+        .route("/accounts", post(accounts::set))
+        .route("/accounts/{name}", delete(accounts::remove))
+        .route("/tokens", get(accounts::tokens))
+        .route("/tokens", post(accounts::add_token))
+        .route("/tokens/{name}", delete(accounts::revoke))
         .route("/events", get(history::events))
         .route("/stream", get(stream::stream))
         .route("/incidents", get(history::incidents))
@@ -130,8 +139,10 @@ fn table() -> Routes {
         .route("/house", get(virtual_house::page))
         .route("/house/{file}", get(virtual_house::file))
         .route("/login", get(login::login_page))
+        .route("/login", post(login::log_in))
         .route("/welcome", get(login::welcome_page))
-        .route("/logout", post(login::logout))
+        .route("/welcome", post(login::welcome))
+        .route("/logout", post(login::log_out))
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics::metrics))
         .and(api)

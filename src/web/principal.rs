@@ -1,38 +1,15 @@
-//! Who asks. The place where sessions of the dashboard and API tokens come in.
+//! Who asks.
+
+use std::net::IpAddr;
 
 use axum::http::{HeaderMap, StatusCode, header};
-use ring::digest::{SHA256, digest};
 
 use super::answer::Problem;
 use super::guard::Peer;
 use super::{House, ServiceKind};
 use crate::alarm::{Actor, Origin, Right};
-
-/// The tokens that were given out.
-pub trait Tokens: Send + Sync {
-    /// Who holds this token. An implementation keeps hashes and compares hashes, so that neither
-    /// a copied file nor the time an answer takes gives a token away.
-    fn holder(&self, token: &str) -> Option<Holder>;
-}
-
-/// Who holds a token.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Holder {
-    /// The name it was given out under.
-    pub name: String,
-    /// What it allows.
-    pub right: Right,
-}
-
-/// No token was ever given out.
-#[derive(Debug, Clone, Copy)]
-pub struct NoTokens;
-
-impl Tokens for NoTokens {
-    fn holder(&self, _: &str) -> Option<Holder> {
-        None
-    }
-}
+use crate::login::{Holder, Key, Place};
+use crate::store::Hash;
 
 /// Who asks. Beside every request stands this and, for most of what is asked, the actor alone.
 #[derive(Debug, Clone)]
@@ -43,11 +20,36 @@ pub(super) struct Visitor {
     /// the header `x-csrf-token`, or as a form's field `csrf`. Pages carry it as
     /// `<meta name="csrf-token" content="…">`. `None`: nothing to send back.
     pub(super) csrf: Option<String>,
+    /// The session or token; `None` for the socket, and for `simulate`, which has neither.
+    pub(super) key: Option<Key>,
+    /// Where they are.
+    pub(super) place: Place,
 }
 
 impl Visitor {
-    fn without_session(actor: Actor) -> Self {
-        Visitor { actor, csrf: None }
+    fn owner(origin: Origin, place: Place) -> Self {
+        Visitor {
+            actor: Actor::owner(origin),
+            csrf: None,
+            key: None,
+            place,
+        }
+    }
+
+    fn holding(holder: Holder, origin: Origin, csrf: Option<String>, place: Place) -> Self {
+        let actor = Actor {
+            name: Some(holder.name),
+            origin,
+            right: holder.right,
+            with: Vec::new(),
+        };
+        let key = Some(holder.key);
+        Visitor {
+            actor,
+            csrf,
+            key,
+            place,
+        }
     }
 
     /// A page that we gave this visitor sent this back.
@@ -56,8 +58,7 @@ impl Visitor {
             return Ok(());
         };
         // Compared as hashes: how long it takes says nothing of the right one.
-        let hash = |text: &str| digest(&SHA256, text.as_bytes());
-        let right = sent.is_some_and(|sent| hash(sent).as_ref() == hash(csrf).as_ref());
+        let right = sent.is_some_and(|sent| Hash::of(sent) == Hash::of(csrf));
         right.then_some(()).ok_or_else(|| {
             Problem::new(
                 StatusCode::FORBIDDEN,
@@ -69,34 +70,94 @@ impl Visitor {
 
 /// Who asks: the socket is the owner (its file rights say who may), so is loopback under
 /// `simulate`; any other TCP shows a token or a session's cookie.
-pub(super) fn who(house: &House, peer: Peer, headers: &HeaderMap) -> Result<Visitor, Problem> {
+pub(super) fn who(house: &House, peer: &Peer, headers: &HeaderMap) -> Result<Visitor, Problem> {
+    let place = place(house, peer, headers);
     match (peer, house.kind) {
         (Peer::Socket, ServiceKind::Run | ServiceKind::Simulate) => {
-            let owner = Actor::owner(Origin::Socket);
-            Ok(Visitor::without_session(owner))
+            return Ok(Visitor::owner(Origin::Socket, place));
         }
-        (Peer::Tcp { ours }, ServiceKind::Simulate) if ours.ip().is_loopback() => {
-            let owner = Actor::owner(Origin::Dashboard);
-            Ok(Visitor::without_session(owner))
+        (Peer::Tcp { ours, .. }, ServiceKind::Simulate) if ours.ip().is_loopback() => {
+            return Ok(Visitor::owner(Origin::Dashboard, place));
         }
-        (Peer::Tcp { .. }, ServiceKind::Run | ServiceKind::Simulate) => bearer(headers)
-            .and_then(|token| house.tokens.holder(token))
-            .map(|holder| {
-                Visitor::without_session(Actor {
-                    name: Some(holder.name),
-                    origin: Origin::Token,
-                    right: holder.right,
-                    with: Vec::new(),
-                })
-            })
-            .ok_or_else(|| {
-                Problem::new(
-                    StatusCode::UNAUTHORIZED,
-                    "this address asks for an API token (Authorization: Bearer …); without one, \
-                     use the Unix socket, as the command `asfaleia status` does",
-                )
-            }),
+        (Peer::Tcp { .. }, ServiceKind::Run | ServiceKind::Simulate) => {}
     }
+    // Who shows a token means it: no page elsewhere can add one.
+    if headers.contains_key(header::AUTHORIZATION) {
+        let holder = bearer(headers).and_then(|token| house.logins.token(token));
+        let holder = holder.ok_or_else(|| unknown("this is no API token, or was revoked"))?;
+        return Ok(Visitor::holding(holder, Origin::Token, None, place));
+    }
+    let session = cookie(headers, cookie_name(house, peer)).and_then(|secret| {
+        let holder = house.logins.session(secret)?;
+        let csrf = Some(house.logins.csrf(secret));
+        Some(Visitor::holding(holder, Origin::Dashboard, csrf, place))
+    });
+    session.ok_or_else(|| {
+        unknown(
+            "log in at /login; a program shows an API token (Authorization: Bearer …, see `asfaleia \
+             token`); on the machine itself use the command line, such as `asfaleia status`",
+        )
+    })
+}
+
+fn unknown(why: &str) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, why)
+}
+
+/// Where a request comes from. Behind a proxy its last word counts: what stands before it in
+/// `X-Forwarded-For` anybody may have written.
+pub(super) fn place(house: &House, peer: &Peer, headers: &HeaderMap) -> Place {
+    let Peer::Tcp { theirs, .. } = peer else {
+        return Place::CommandLine;
+    };
+    if !behind_proxy(house) {
+        return Place::Address(*theirs);
+    }
+    let last = headers.get_all("x-forwarded-for").iter().next_back();
+    let last = last
+        .and_then(|all| all.to_str().ok())
+        .and_then(|all| all.rsplit(',').next())
+        .and_then(|last| last.trim().parse::<IpAddr>().ok());
+    last.map_or(Place::Proxy, Place::Address)
+}
+
+/// Whoever connects is at this machine, and not behind a proxy that is.
+pub(super) fn is_here(house: &House, peer: &Peer) -> bool {
+    match peer {
+        Peer::Socket => true,
+        Peer::Tcp { theirs, .. } => theirs.to_canonical().is_loopback() && !behind_proxy(house),
+    }
+}
+
+pub(super) fn behind_proxy(house: &House) -> bool {
+    let config = house.config.borrow();
+    config.web.as_ref().is_some_and(|web| web.behind_proxy)
+}
+
+/// What browsers see is encrypted.
+pub(super) fn is_encrypted(house: &House, peer: &Peer) -> bool {
+    match peer {
+        Peer::Socket => false,
+        Peer::Tcp { certificate, .. } => certificate.is_some() || behind_proxy(house),
+    }
+}
+
+/// Where it can, the name says that no other name of this machine, and no page without encryption,
+/// has set it (RFC 6265bis, section 4.1.3.2).
+pub(super) fn cookie_name(house: &House, peer: &Peer) -> &'static str {
+    match is_encrypted(house, peer) {
+        true => "__Host-asfaleia",
+        false => "asfaleia",
+    }
+}
+
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let cookies = headers.get_all(header::COOKIE).iter();
+    cookies
+        .filter_map(|cookies| cookies.to_str().ok())
+        .flat_map(|cookies| cookies.split(';'))
+        .filter_map(|cookie| cookie.trim().split_once('='))
+        .find_map(|(key, value)| (key == name).then_some(value))
 }
 
 /// The owner, or a refusal that says what was asked for.

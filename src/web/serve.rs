@@ -1,23 +1,30 @@
-//! The listeners: loopback TCP and the Unix socket, the same API on both.
+//! The listeners: TCP, with or without TLS, and the Unix socket; the same API on all.
 
+use std::collections::HashMap;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::{Extension, Router};
+use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::guard::Peer;
+use super::socket::Socket;
+use super::tls::Tls;
 use super::{App, House, router};
+use crate::alarm::{Event, Trouble, TroubleCode};
+use crate::config::WebTls;
 
 /// A client that takes longer to say what it wants, or says nothing more, is hung up on.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
@@ -25,15 +32,14 @@ const HEADERS_WITHIN: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_millis(500);
 /// Connections at once on each listener: two hundred dashboards and programs, and nobody may use up our
 /// file descriptors (1,024 where nobody says otherwise).
-const CONNECTIONS: usize = 256;
+const CONNECTIONS: usize = 320;
+/// Of one address, so that one client leaves places to others.
+const OF_ONE_ADDRESS: usize = 240;
 /// What a connection may hold in memory of what it reads; the longest head of a request, too. hyper's
 /// own limit is 400 KiB, times all connections.
 const BUFFER: usize = 16 * 1024;
 /// After an accept that failed (no file descriptor free): trying at once would only spin.
 const ACCEPT_AGAIN: Duration = Duration::from_secs(1);
-
-/// The group that may use the socket, where it exists.
-const GROUP: &str = "asfaleia";
 
 /// Serves until `stop` is cancelled; then open streams end, and requests under way are finished,
 /// within half a second. `tcp` may come late: somebody else may hold its port for a while.
@@ -48,23 +54,19 @@ pub async fn serve(
         told: Arc::default(),
         stop: stop.clone(),
     };
-    let router = router(app);
+    let router = router(app.clone());
     let on_tcp = async {
         let listener = tokio::select! {
             () = stop.cancelled() => None,
             listener = tcp => listener,
         };
         if let Some(listener) = listener {
-            let ours = match listener.local_addr() {
-                Ok(ours) => ours,
-                Err(error) => return tracing::error!(%error, "asking for the address of the web"),
-            };
-            accept(listener, router.clone(), Peer::Tcp { ours }, &stop).await;
+            at_tcp(&app.house, listener, router.clone(), &stop).await;
         }
     };
     let on_socket = async {
         if let Some(socket) = socket {
-            accept(socket, router.clone(), Peer::Socket, &stop).await;
+            accept(Door::Socket(socket), router.clone(), &stop).await;
         }
     };
     futures_util::future::join(on_tcp, on_socket).await;
@@ -72,121 +74,90 @@ pub async fn serve(
     stop.cancelled().await;
 }
 
-/// Where the command line looks for a running service, and a service makes its socket.
-pub fn usual_sockets() -> Vec<PathBuf> {
-    let system = PathBuf::from("/run/asfaleia/asfaleia.sock");
-    let own = std::env::var_os("XDG_RUNTIME_DIR")
-        .filter(|dir| !dir.is_empty())
-        .map(|dir| PathBuf::from(dir).join("asfaleia/asfaleia.sock"));
-    std::iter::once(system).chain(own).collect()
-}
-
-/// The Unix socket; its file goes when this is dropped.
-#[derive(Debug)]
-pub struct Socket {
-    listener: UnixListener,
-    path: PathBuf,
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        // Gone already is as good.
-        let _ = std::fs::remove_file(&self.path);
-    }
-}
-
-/// Why there is no Unix socket.
-#[derive(Debug, thiserror::Error)]
-pub enum SocketError {
-    /// Somebody answers there.
-    #[error(
-        "another asfaleia answers at {}: stop it (systemctl stop asfaleia), or name another socket with --socket",
-        .0.display()
-    )]
-    InUse(PathBuf),
-    /// A file that is no socket is in the way.
-    #[error("{} is in the way and is no socket: move it, or name another with --socket", .0.display())]
-    NotASocket(PathBuf),
-    /// Anything else.
-    #[error(
-        "making the socket {}: {error} (its directory must exist and be writable: systemd's \
-         RuntimeDirectory makes it; or name another with --socket)",
-        .path.display()
-    )]
-    Io {
-        /// Where.
-        path: PathBuf,
-        /// What went wrong.
-        error: io::Error,
-    },
-}
-
-/// Makes the Unix socket: 0660, of the group `asfaleia` where there is one. A file that a killed
-/// service left behind is replaced; one that somebody answers at is not. Its directory must be
-/// there. To be called on a tokio runtime.
-///
-/// # Errors
-/// Somebody answers there, another file is in the way, or the directory does not let us.
-pub fn bind_socket(path: &Path) -> Result<Socket, SocketError> {
-    let failed = |error| SocketError::Io {
-        path: path.to_owned(),
-        error,
+async fn at_tcp(house: &House, listener: TcpListener, router: Router, stop: &CancellationToken) {
+    let Some(files) = certificate_files(house) else {
+        let tls = None;
+        return accept(Door::Tcp { listener, tls }, router, stop).await;
     };
-    match std::fs::symlink_metadata(path) {
-        Ok(found) if !found.file_type().is_socket() => {
-            return Err(SocketError::NotASocket(path.to_owned()));
-        }
-        Ok(_) if std::os::unix::net::UnixStream::connect(path).is_ok() => {
-            return Err(SocketError::InUse(path.to_owned()));
-        }
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error)),
+    let Some(tls) = first_certificate(house, files, stop).await else {
+        return;
+    };
+    let renewing = renew(house, &tls);
+    let tls = Some(Arc::clone(&tls));
+    tokio::select! {
+        () = accept(Door::Tcp { listener, tls }, router, stop) => {}
+        () = renewing => {}
     }
-    // It gets its rights under another name: nobody slips in before.
-    let mut unready = path.as_os_str().to_owned();
-    unready.push("~");
-    let unready = PathBuf::from(unready);
-    let made = (|| {
-        let _ = std::fs::remove_file(&unready);
-        let listener = UnixListener::bind(&unready)?;
-        std::fs::set_permissions(&unready, std::fs::Permissions::from_mode(0o660))?;
-        // A service of that group makes it so, and its sandbox forbids the call.
-        if let Some(group) = group_id(GROUP)
-            && std::fs::metadata(&unready)?.gid() != group
-            && let Err(error) = chown(&unready, None, Some(group))
-        {
-            tracing::warn!(%error, "giving the socket to the group {GROUP}: only this user can use it");
+}
+
+fn certificate_files(house: &House) -> Option<WebTls> {
+    house.config.borrow().web.as_ref()?.tls.clone()
+}
+
+/// Without a certificate nobody is served: not without encryption. It is read again with every
+/// configuration.
+async fn first_certificate(
+    house: &House,
+    mut files: WebTls,
+    stop: &CancellationToken,
+) -> Option<Arc<Tls>> {
+    let mut config = house.config.clone();
+    loop {
+        match Tls::open(&files) {
+            Ok(tls) => return Some(Arc::new(tls)),
+            Err(why) => refused_certificate(house, why),
         }
-        std::fs::rename(&unready, path)?;
-        Ok(listener)
-    })();
-    let listener = made.map_err(|error| {
-        let _ = std::fs::remove_file(&unready);
-        failed(error)
-    })?;
-    Ok(Socket {
-        listener,
-        path: path.to_owned(),
-    })
+        tokio::select! {
+            () = stop.cancelled() => return None,
+            changed = config.changed() => changed.ok()?,
+        }
+        files = certificate_files(house).unwrap_or(files);
+    }
+}
+
+/// A reload reads certificate and key again.
+async fn renew(house: &House, tls: &Tls) {
+    let mut config = house.config.clone();
+    while config.changed().await.is_ok() {
+        match certificate_files(house).map(|files| tls.renew(&files)) {
+            Some(Err(why)) => refused_certificate(house, why),
+            Some(Ok(())) => house.inbox.send(Event::TroubleCleared {
+                code: TroubleCode::Web,
+                subject: CERTIFICATE.to_owned(),
+            }),
+            None => {}
+        }
+    }
+    std::future::pending().await
+}
+
+const CERTIFICATE: &str = "certificate";
+
+fn refused_certificate(house: &House, why: String) {
+    tracing::error!(why, "the web's certificate");
+    house.inbox.send(Event::TroubleRaised(Trouble {
+        code: TroubleCode::Web,
+        subject: CERTIFICATE.to_owned(),
+        text: format!("{why}; mend it, and run `asfaleia reload`"),
+    }));
 }
 
 /// Connections one by one, each on a task of its own.
-async fn accept<L: Listener>(listener: L, router: Router, peer: Peer, stop: &CancellationToken) {
-    let router = router.layer(Extension(peer));
+async fn accept(door: Door, router: Router, stop: &CancellationToken) {
     let free = Arc::new(Semaphore::new(CONNECTIONS));
+    let crowd = Crowd::default();
     let mut connections = JoinSet::new();
     loop {
         // Those that have ended are let go of here: a set keeps them otherwise.
         while connections.try_join_next().is_some() {}
         let next = async {
             let place = Arc::clone(&free).acquire_owned().await;
-            (place.expect("never closed"), listener.accept().await)
+            (place.expect("never closed"), door.next().await)
         };
-        let (place, stream) = tokio::select! {
+        let (place, (client, from)) = tokio::select! {
             () = stop.cancelled() => break,
             (place, accepted) = next => match accepted {
-                Ok(stream) => (place, stream),
+                Ok(accepted) => (place, accepted),
                 Err(error) => {
                     tracing::warn!(%error, "taking a web connection");
                     tokio::time::sleep(ACCEPT_AGAIN).await;
@@ -194,27 +165,73 @@ async fn accept<L: Listener>(listener: L, router: Router, peer: Peer, stop: &Can
                 }
             },
         };
+        let Some(counted) = crowd.enter(from) else {
+            tracing::debug!(?from, "too many web connections from one address");
+            continue;
+        };
         let (router, stop) = (router.clone(), stop.clone());
         connections.spawn(async move {
-            connection(stream, router, stop).await;
-            drop(place);
+            if let Err(error) = attend(client, router, stop).await {
+                tracing::debug!(%error, "a web connection did not begin");
+            }
+            drop((place, counted));
         });
     }
-    drop(listener);
+    drop(door);
     let finished = async { while connections.join_next().await.is_some() {} };
     // Who is not done by then is cut off with the set.
     let _ = tokio::time::timeout(GRACE, finished).await;
 }
 
-async fn connection<S>(stream: S, router: Router, stop: CancellationToken)
+/// How many connections each address has.
+#[derive(Clone, Default)]
+struct Crowd(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+impl Crowd {
+    /// `None`: there are too many already. The Unix socket's clients have no address.
+    fn enter(&self, from: Option<IpAddr>) -> Option<Counted> {
+        if let Some(address) = from {
+            let mut crowd = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = crowd.entry(address).or_default();
+            if *count >= OF_ONE_ADDRESS {
+                return None;
+            }
+            *count += 1;
+        }
+        Some(Counted(self.clone(), from))
+    }
+}
+
+/// One connection, as long as it lasts.
+struct Counted(Crowd, Option<IpAddr>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let Some(address) = self.1 else { return };
+        let mut crowd = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = crowd.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                crowd.remove(&address);
+            }
+        }
+    }
+}
+
+async fn connection<S>(stream: S, peer: Peer, router: Router, stop: CancellationToken)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer.clone());
+        router.call(request)
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADERS_WITHIN)
         .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -228,36 +245,56 @@ where
     }
 }
 
-/// TCP and the Unix socket alike.
-trait Listener {
-    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-    async fn accept(&self) -> io::Result<Self::Stream>;
+/// Where clients come in.
+enum Door {
+    Tcp {
+        listener: TcpListener,
+        tls: Option<Arc<Tls>>,
+    },
+    Socket(Socket),
 }
 
-impl Listener for TcpListener {
-    type Stream = tokio::net::TcpStream;
-
-    async fn accept(&self) -> io::Result<Self::Stream> {
-        let (stream, _) = TcpListener::accept(self).await?;
-        // A small answer leaves at once. It fails when the client is gone already.
-        let _ = stream.set_nodelay(true);
-        Ok(stream)
+impl Door {
+    /// The next client, and their address.
+    async fn next(&self) -> io::Result<(Client, Option<IpAddr>)> {
+        match self {
+            Door::Tcp { listener, tls } => {
+                let (stream, from) = listener.accept().await?;
+                // A small answer leaves at once. It fails when the client is gone already.
+                let _ = stream.set_nodelay(true);
+                Ok((Client::Tcp(stream, tls.clone()), Some(from.ip())))
+            }
+            Door::Socket(socket) => Ok((Client::Unix(socket.accept().await?), None)),
+        }
     }
 }
 
-impl Listener for Socket {
-    type Stream = tokio::net::UnixStream;
-
-    async fn accept(&self) -> io::Result<Self::Stream> {
-        Ok(self.listener.accept().await?.0)
-    }
+enum Client {
+    Tcp(TcpStream, Option<Arc<Tls>>),
+    Unix(UnixStream),
 }
 
-/// The number of a group of this machine.
-fn group_id(name: &str) -> Option<u32> {
-    let groups = std::fs::read_to_string("/etc/group").ok()?;
-    groups.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        (fields.next()? == name).then(|| fields.nth(1)?.parse().ok())?
-    })
+/// From the handshake, if there is one, to the end.
+async fn attend(client: Client, router: Router, stop: CancellationToken) -> io::Result<()> {
+    let (stream, tls) = match client {
+        Client::Unix(stream) => {
+            connection(stream, Peer::Socket, router, stop).await;
+            return Ok(());
+        }
+        Client::Tcp(stream, tls) => (stream, tls),
+    };
+    let (ours, theirs) = (stream.local_addr()?, stream.peer_addr()?.ip());
+    let peer = |certificate| Peer::Tcp {
+        ours,
+        theirs,
+        certificate,
+    };
+    match tls {
+        None => connection(stream, peer(None), router, stop).await,
+        Some(tls) => {
+            let (stream, certificate) = tls.begin(stream).await?;
+            connection(stream, peer(Some(certificate)), router, stop).await;
+        }
+    }
+    Ok(())
 }

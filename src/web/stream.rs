@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{Extension, Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::IntoResponse;
 use futures_util::stream::unfold;
@@ -22,7 +22,9 @@ use tokio::time::Instant;
 
 use super::answer::Problem;
 use super::history::{MOST, ask};
+use super::principal::Visitor;
 use super::{App, Line, Snapshot};
+use crate::login::Key;
 
 /// At most five times a second.
 const STATUS_EVERY: Duration = Duration::from_millis(200);
@@ -43,11 +45,15 @@ pub(super) struct From {
 /// longer has lost the house.
 pub(super) async fn stream(
     State(app): State<App>,
+    Extension(visitor): Extension<Visitor>,
     headers: HeaderMap,
     query: Result<Query<From>, QueryRejection>,
 ) -> Result<impl IntoResponse, Problem> {
     let Query(From { after, alive }) = query?;
-    let alive = alive.map(|seconds| Duration::from_secs(seconds.clamp(1, 60)));
+    if alive.is_some_and(|seconds| !(1..=60).contains(&seconds)) {
+        return Err(Problem::bad("`alive` is 1 to 60 seconds"));
+    }
+    let alive = alive.map(Duration::from_secs);
     let after = match headers.get("last-event-id") {
         Some(id) => Some(
             id.to_str()
@@ -67,6 +73,8 @@ pub(super) async fn stream(
         behind: after.is_some(),
         missed: VecDeque::new(),
         held: None,
+        key: visitor.key,
+        ended: app.house.logins.ended(),
         alive,
         alive_at: Instant::now(),
         app,
@@ -93,6 +101,9 @@ struct Feed {
     missed: VecDeque<Line>,
     /// Came live, and waits for what was missed before it.
     held: Option<Line>,
+    /// It ends when this does.
+    key: Option<Key>,
+    ended: watch::Receiver<()>,
     /// A sign of life so often ...
     alive: Option<Duration>,
     /// ... and the next one then.
@@ -117,6 +128,11 @@ impl Feed {
                 tokio::select! {
                     biased;
                     () = self.app.stop.cancelled() => return None,
+                    Ok(()) = self.ended.changed() => {
+                        if self.key.is_some_and(|key| !self.app.house.logins.holds(key)) {
+                            return None;
+                        }
+                    }
                     happened = self.live.recv() => match happened {
                         Ok(line) => self.hold(line),
                         Err(RecvError::Lagged(_)) => self.behind = self.last.is_some(),
@@ -125,8 +141,8 @@ impl Feed {
                     every = signs(self.alive, self.alive_at) => {
                         self.alive_at = Instant::now() + every;
                         let now = self.app.house.inbox.clock().wall();
-                        let sign = format!("event: alive\ndata: \"{}\"\n\n", now.rfc3339());
-                        return Some(Bytes::from(sign));
+                        let frame = format!("event: alive\ndata: \"{}\"\n\n", now.rfc3339());
+                        return Some(frame.into());
                     }
                     changed = after(self.status_from, &mut self.status) => {
                         // Without a panel there is nothing more to tell.

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::Problem;
 use super::fields::Fields;
-use super::guard::same_house;
+use super::guard::{is_ours, same_house};
 use super::history::{MOST, ask};
 use super::sim::simulator;
 use super::words::{reason, sentence};
@@ -146,7 +146,7 @@ pub(super) async fn decide(
     let Path(call) = path?;
     simulator(&app, &by)?
         .decide_call(call, &answer)
-        .map_err(|why| Problem::new(StatusCode::CONFLICT, why))?;
+        .map_err(Problem::missing)?;
     Ok(Json(json!({ "done": true })))
 }
 
@@ -197,7 +197,7 @@ pub(super) async fn switch_power(
 ) -> Result<Json<Value>, Problem> {
     let sim = simulator(&app, &by)?;
     if !on {
-        (sim.cut_power()).map_err(|why| Problem::new(StatusCode::CONFLICT, why))?;
+        sim.cut_power().map_err(Problem::missing)?;
     }
     Ok(Json(json!({ "on": on })))
 }
@@ -250,7 +250,9 @@ pub fn dark_house(ours: SocketAddr, on: CancellationToken) -> Router {
         })
         .layer(middleware::from_fn(
             move |request: Request, next: Next| async move {
-                same_house(request.headers(), request.uri(), ours, false)?;
+                same_house(request.headers(), request.uri(), ours, |name| {
+                    is_ours(name, ours, false)
+                })?;
                 let mut response = next.run(request).await;
                 // Nobody waits on a line to a house that will be another process.
                 for (name, value) in [

@@ -45,6 +45,12 @@ pub fn sentence(what: &Record) -> String {
         Record::Forgotten { person, by } => format!("{person} forgotten by {}", by.described()),
         Record::Granted { what, by } => format!("let in to {what}: {}", by.described()),
         Record::Silenced { by } => format!("buzzer silenced by {}", by.described()),
+        Record::Login {
+            did,
+            name,
+            place,
+            by,
+        } => format!("{name}: {} by {} ({place})", did.word(), by.described()),
         Record::Refused {
             command,
             by,
@@ -133,6 +139,7 @@ pub(super) fn reason(what: &Record) -> Option<&'static str> {
         | Record::Granted { .. }
         | Record::Enrolled { .. }
         | Record::Forgotten { .. }
+        | Record::Login { .. }
         | Record::Refused { .. }
         | Record::Restored { .. }
         | Record::Photo { .. }

@@ -10,7 +10,7 @@ use asfaleia::clock::Stamp;
 use asfaleia::web::{History, Reload};
 use serde_json::{Value, json};
 
-use super::house::{FakeHistory, StoppedClock, event};
+use super::house::{FakeHistory, TestClock, event};
 
 /// The history, until it breaks.
 pub(crate) struct BreakingHistory {
@@ -76,7 +76,7 @@ pub(crate) fn camera(broken: &Arc<AtomicBool>) -> TakeFrame {
         let broken = broken.load(Relaxed);
         Box::pin(async move {
             let jpeg = Arc::from(b"\xff\xd8 a frame".as_slice());
-            let taken = Stamp::now(&StoppedClock);
+            let taken = Stamp::now(&TestClock::default());
             match broken {
                 true => Err("the camera is gone".to_owned()),
                 false => Ok(Frame { jpeg, taken }),

@@ -146,7 +146,7 @@ fn tcp_under_run_asks_for_a_token_and_says_what_to_do_without() {
     let browser = [("Host", host.as_str()), ("Accept", "text/html,*/*;q=0.8")];
     let page = house.tcp_with("GET", "/", &browser, "");
     assert_eq!(page.status, 303);
-    assert_eq!(page.header("location"), Some("/welcome"));
+    assert_eq!(page.header("location"), Some("/login"));
     assert!(!page.text().contains("hall"), "a stranger sees nothing");
     for wrong in [
         "Bearer nonsense",

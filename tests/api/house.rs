@@ -4,22 +4,23 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use asfaleia::access::Access;
 use asfaleia::alarm::{
     Actor, Answer, BootTime, Cause, Command, Event, Factor, GasStatus, Incident, IncidentId,
-    IncidentKind, Mode, Right, SensorKind, SensorState, SensorStatus, Status, Trouble, TroubleCode,
-    Who,
+    IncidentKind, Mode, Origin, Right, SensorKind, SensorState, SensorStatus, Status, Trouble,
+    TroubleCode, Who,
 };
 use asfaleia::clock::{Clock, SharedClock, Stamp, WallTime};
 use asfaleia::config::{self, Config};
 use asfaleia::inbox::Inbox;
+use asfaleia::login::{Cost, Logins, Place};
+use asfaleia::store::{self, Hash, Token};
 use asfaleia::web::{
-    self, History, Holder, House, Line, OutboxSummary, OutputState, Outputs, ServiceKind, Sim,
-    Snapshot, Tokens,
+    self, History, House, Line, OutboxSummary, OutputState, Outputs, ServiceKind, Sim, Snapshot,
 };
 use serde_json::{Value, json};
 use tokio::sync::{broadcast, watch};
@@ -29,6 +30,10 @@ use super::breaking::{BreakingHistory, camera, detail, incident, reloading};
 
 pub(crate) const OWNERS_TOKEN: &str = "an-owners-token";
 pub(crate) const GUESTS_TOKEN: &str = "a-guests-token";
+
+/// Everybody's.
+pub(crate) const PASSWORD: &str = "correct horse";
+const MORNING: i64 = 1_795_427_471_000;
 
 pub(crate) struct FakeHouse {
     pub(crate) address: SocketAddr,
@@ -48,6 +53,8 @@ pub(crate) struct FakeHouse {
     pub(crate) stop: CancellationToken,
     pub(crate) serving: Option<tokio::task::JoinHandle<()>>,
     pub(crate) runtime: tokio::runtime::Runtime,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) logins: Logins,
     _directory: tempfile::TempDir,
 }
 
@@ -65,7 +72,30 @@ impl FakeHouse {
         Self::open(ServiceKind::Run, false)
     }
 
+    /// A real service that nobody has a password for.
+    pub(crate) fn first_visit() -> Self {
+        Self::furnished(ServiceKind::Run, true, None, true)
+    }
+
+    /// A real service that a proxy stands before.
+    pub(crate) fn behind_a_proxy() -> Self {
+        Self::furnished(ServiceKind::Run, true, Some(proxied()), false)
+    }
+
+    pub(crate) fn first_visit_behind_a_proxy() -> Self {
+        Self::furnished(ServiceKind::Run, true, Some(proxied()), true)
+    }
+
     fn open(kind: ServiceKind, simulated: bool) -> Self {
+        Self::furnished(kind, simulated, None, false)
+    }
+
+    fn furnished(
+        kind: ServiceKind,
+        simulated: bool,
+        web: Option<config::Web>,
+        is_first_visit: bool,
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("asfaleia.sock");
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -73,7 +103,8 @@ impl FakeHouse {
             .enable_all()
             .build()
             .unwrap();
-        let clock: SharedClock = Arc::new(StoppedClock);
+        let test_clock = Arc::new(TestClock::default());
+        let clock: SharedClock = test_clock.clone();
         let (inbox, letters) = Inbox::new(clock.clone());
         let (_, panel) = watch::channel(Arc::new(snapshot().status));
         let broken = Arc::new(AtomicBool::new(false));
@@ -82,6 +113,8 @@ impl FakeHouse {
             let kept = !keeps.load(Relaxed);
             Box::pin(async move { kept }) as _
         };
+        let logins = logins(clock.clone(), Arc::clone(&broken), is_first_visit);
+        let logins = runtime.block_on(logins);
         let access = Access::new(Vec::new(), Box::new(keep), panel, clock);
         let (asks, asked) = mpsc::channel();
         let answer = Arc::new(Mutex::new(Answer::Done));
@@ -120,7 +153,10 @@ impl FakeHouse {
         let sim = Arc::new(FakeSim::default());
         let (live, _) = broadcast::channel(16);
         let (status, status_seen) = watch::channel(Arc::new(snapshot()));
-        let (_, config) = watch::channel(Arc::new(configuration()));
+        let (_, config) = watch::channel(Arc::new(Config {
+            web,
+            ..configuration()
+        }));
         let house = House {
             config,
             inbox,
@@ -134,7 +170,7 @@ impl FakeHouse {
             access,
             fingers: asfaleia::access::finger::Fingers::new().0,
             frame: camera(&broken),
-            tokens: Arc::new(TwoTokens),
+            logins: logins.clone(),
             version: "9.9.9",
         };
         let stop = CancellationToken::new();
@@ -164,6 +200,8 @@ impl FakeHouse {
             stop,
             serving: Some(serving),
             runtime,
+            clock: test_clock,
+            logins,
             _directory: directory,
         }
     }
@@ -209,16 +247,23 @@ pub(crate) fn event(id: u64) -> Value {
     })
 }
 
-/// 09:51:11.000, a hundred seconds after the boot.
-pub(crate) struct StoppedClock;
+/// 09:51:11.000, a hundred seconds after the boot; a test makes seconds pass.
+#[derive(Default)]
+pub(crate) struct TestClock(AtomicU32);
 
-impl Clock for StoppedClock {
+impl TestClock {
+    pub(crate) fn pass(&self, seconds: u32) {
+        self.0.fetch_add(seconds, Relaxed);
+    }
+}
+
+impl Clock for TestClock {
     fn boot(&self) -> BootTime {
-        BootTime::from_secs(100)
+        BootTime::from_secs(100 + u64::from(self.0.load(Relaxed)))
     }
 
     fn wall(&self) -> WallTime {
-        WallTime(1_795_427_471_000)
+        WallTime(MORNING + 1_000 * i64::from(self.0.load(Relaxed)))
     }
 
     fn boot_id(&self) -> &str {
@@ -275,7 +320,7 @@ pub(crate) fn snapshot() -> Snapshot {
             face_awaited: false,
             tries: Vec::new(),
         },
-        stamp: Stamp::now(&StoppedClock),
+        stamp: Stamp::now(&TestClock::default()),
         outbox: OutboxSummary {
             waiting: 2,
             oldest: Some(WallTime(1_795_427_470_000)),
@@ -283,6 +328,14 @@ pub(crate) fn snapshot() -> Snapshot {
         proven: BTreeMap::from([("email".to_owned(), WallTime(1_795_427_460_000))]),
         began_before: BTreeMap::new(),
         errors: BTreeMap::from([("hall".to_owned(), 4)]),
+    }
+}
+
+fn proxied() -> config::Web {
+    config::Web {
+        listen: "127.0.0.1:8080".parse().unwrap(),
+        tls: None,
+        behind_proxy: true,
     }
 }
 
@@ -357,20 +410,41 @@ impl Outputs for FakeOutputs {
     }
 }
 
-struct TwoTokens;
-
-impl Tokens for TwoTokens {
-    fn holder(&self, token: &str) -> Option<Holder> {
-        let (name, right) = match token {
-            OWNERS_TOKEN => ("Anna's phone", Right::Owner),
-            GUESTS_TOKEN => ("a tablet", Right::Guest),
-            _ => return None,
-        };
-        Some(Holder {
-            name: name.to_owned(),
-            right,
-        })
+/// Two owners and a guest have [`PASSWORD`], two programs a token each; or nobody has anything.
+async fn logins(clock: SharedClock, broken: Arc<AtomicBool>, is_first_visit: bool) -> Logins {
+    let keep = move |_, _| {
+        let kept = !broken.load(Relaxed);
+        Box::pin(async move { kept }) as _
+    };
+    let cost = Cost { kib: 8, passes: 1 };
+    if is_first_visit {
+        return Logins::new(store::Logins::default(), Box::new(keep), clock, cost);
     }
+    let token = |name: &str, secret, right| Token {
+        name: name.to_owned(),
+        right,
+        since: WallTime(MORNING),
+        hash: Hash::of(secret),
+    };
+    let known = store::Logins {
+        tokens: vec![
+            token("Anna's phone", OWNERS_TOKEN, Right::Owner),
+            token("a tablet", GUESTS_TOKEN, Right::Guest),
+        ],
+        ..store::Logins::default()
+    };
+    let logins = Logins::new(known, Box::new(keep), clock, cost);
+    for (name, right) in [
+        ("Anna", Right::Owner),
+        ("Maria", Right::Owner),
+        ("Ben", Right::Guest),
+    ] {
+        let by = Actor::owner(Origin::Socket);
+        let password = PASSWORD.into();
+        let given = logins.set_password(name, Some(right), password, by, Place::CommandLine, None);
+        given.await.unwrap();
+    }
+    logins
 }
 
 /// Events as they were pushed; one incident; one photo.
@@ -508,11 +582,12 @@ impl Sim for FakeSim {
     }
 
     fn surroundings(&self) -> Value {
-        json!({"active": ["hall"], "power_switch": true})
+        json!({"active": ["hall"], "power_switch": true, "finger_reader": false, "faces": [],
+               "faces_shown": null, "faults": {"smtp": ["down"]}})
     }
 
     fn speed(&self) -> Value {
-        json!({"speed": 1})
+        json!({"speed": 1, "now": "2026-11-23T09:51:11.123Z"})
     }
 
     fn set_speed(&self, speed: u32) -> Result<(), String> {

@@ -13,11 +13,13 @@ use super::house::FakeHouse;
 use super::wire::read_answer;
 
 /// What this test cannot bring about, and who does.
-const GIVEN_ELSEWHERE: [&str; 2] = [
+const GIVEN_ELSEWHERE: [&str; 4] = [
     // With a reader: tests/service/finger.rs.
     "DELETE /api/v1/fingers/unknown 200",
     // The system has no random numbers, or no memory: nobody.
     "POST /api/v1/people/{name}/pin 500",
+    "POST /api/v1/accounts 500",
+    "POST /api/v1/tokens 500",
 ];
 
 /// One operation of the document.
@@ -146,7 +148,11 @@ fn every_example_of_an_answer_is_one() {
 fn every_answer_that_the_document_knows_is_given() {
     let mut house = FakeHouse::simulate();
     let all = operations();
-    let with = |status: &'static str| all.iter().filter(move |it| it.knows(status));
+    // What the panel, or nobody, says; who may log in is a matter of its own.
+    let with = |status: &'static str| {
+        let all = all.iter().filter(|it| it.says["tags"][0] != "logins");
+        all.filter(move |it| it.knows(status))
+    };
 
     refusals_of_the_guard(&house, &all);
     let slow: Vec<_> = (all.iter().filter(|it| it.takes_a_body()))
@@ -196,13 +202,14 @@ fn every_answer_that_the_document_knows_is_given() {
         assert_eq!(answer.status, 404, "{} {}", it.method, it.path);
     }
 
+    logins(&house);
     let enrol = all
         .iter()
         .find(|it| it.says["operationId"] == "enrolPin")
         .unwrap();
     assert_eq!(enrol.ask(&house), 200);
     house.breaks();
-    for it in with("503").chain(with("500")) {
+    for it in with("503").chain(with("500").filter(|it| !it.knows("503"))) {
         let body = it.example_body().replace("2580", "1379");
         let status = house.tcp(&it.method, &it.example_path(), &body).status;
         assert!(
@@ -213,6 +220,19 @@ fn every_answer_that_the_document_knows_is_given() {
         );
     }
 
+    for (method, path, body) in [
+        (
+            "POST",
+            "accounts",
+            r#"{"name": "Ada", "password": "12345678"}"#,
+        ),
+        ("DELETE", "accounts/Ben", ""),
+        ("POST", "tokens", r#"{"name": "not kept"}"#),
+        ("DELETE", "tokens/a%20tablet", ""),
+    ] {
+        let answer = house.tcp(method, &format!("/api/v1/{path}"), body);
+        assert_eq!(answer.status, 503, "{method} {path}");
+    }
     for (it, wire) in slow {
         let answer = read_answer(wire);
         assert_eq!(answer.status, 408, "{} {}", it.method, it.path);
@@ -231,6 +251,36 @@ fn every_answer_that_the_document_knows_is_given() {
         unheard.is_empty(),
         "documented, and never answered: {unheard:#?}"
     );
+}
+
+/// Accounts and tokens: what is not there, is there already, must stay, and wrong passwords.
+fn logins(house: &FakeHouse) {
+    for (method, path, body, status) in [
+        ("POST", "tokens", r#"{"name": "grafana"}"#, 409),
+        ("DELETE", "tokens/grafana", "", 200),
+        ("DELETE", "tokens/grafana", "", 404),
+        ("DELETE", "accounts/Nobody", "", 404),
+        ("DELETE", "accounts/Maria", "", 200),
+        ("DELETE", "accounts/Anna", "", 409),
+        (
+            "POST",
+            "accounts",
+            r#"{"name": "Anna", "password": "12345678", "role": "guest"}"#,
+            409,
+        ),
+    ] {
+        let answer = house.tcp(method, &format!("/api/v1/{path}"), body);
+        assert_eq!(answer.status, status, "{method} {path}: {}", answer.text());
+    }
+    let run = FakeHouse::run();
+    let browser = run.logs_in("Anna");
+    let body = r#"{"password": "battery staple", "current": "wrong one"}"#;
+    for status in [401, 429] {
+        let answer = browser.asks("POST", "/api/v1/accounts", body);
+        assert_eq!(answer.status, status);
+        let kind = answer.header("content-type");
+        hold("POST", "/api/v1/accounts", status, kind, &answer.body);
+    }
 }
 
 /// 400, 401 and 403, before anything is looked at.

@@ -187,7 +187,7 @@ fn calls_clock_power_and_scenarios_are_the_simulators() {
     let house = FakeHouse::simulate();
     for (method, path, body, status) in [
         ("PUT", "calls/0", r#"{"answer": "answer"}"#, 200),
-        ("PUT", "calls/1", r#"{"answer": "answer"}"#, 409),
+        ("PUT", "calls/1", r#"{"answer": "answer"}"#, 404),
         ("PUT", "calls/0", "{}", 400),
         ("GET", "clock", "", 200),
         ("PUT", "clock", r#"{"speed": 60}"#, 200),

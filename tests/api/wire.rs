@@ -176,8 +176,11 @@ impl Sse {
             } else if let Some(data) = line.strip_prefix("data: ") {
                 event.data = serde_json::from_str(data).unwrap();
             } else if line.is_empty() && !event.data.is_null() {
-                let schema = event.kind.as_ref().map_or("Event", |_| "Status");
-                fits_schema(schema, &event.data);
+                match event.kind.as_deref() {
+                    None => fits_schema("Event", &event.data),
+                    Some("status") => fits_schema("Status", &event.data),
+                    Some(other) => assert_eq!(other, "alive"),
+                }
                 return Some(event);
             }
         }

@@ -207,6 +207,11 @@ impl Browser {
         });
     }
 
+    /// Presses keys on it.
+    pub(crate) fn press_on(&self, css: &str, keys: &str) {
+        self.act(css, async |element| element.send_keys(keys).await);
+    }
+
     /// A page that lives replaces elements: what went stale is looked for again.
     fn act(&self, css: &str, act: impl AsyncFn(Element) -> Result<(), CmdError>) {
         until(&format!("{css}, to use it"), || {

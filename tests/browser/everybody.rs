@@ -22,7 +22,7 @@ pub(crate) const PAGES: [&str; 7] = [
 const WEIGHT: u64 = 150_000;
 
 /// `tests/run` puts it there.
-fn axe() -> String {
+pub(crate) fn axe() -> String {
     let file = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/target/python-axe/axe_playwright_python/axe.min.js"
@@ -30,7 +30,7 @@ fn axe() -> String {
     std::fs::read_to_string(file).expect("axe-core is there: tests/run installs it")
 }
 
-fn finds_nothing(page: &Browser, axe: &str, what: &str) {
+pub(crate) fn finds_nothing(page: &Browser, axe: &str, what: &str) {
     page.script(axe);
     let found = page.script_that_waits(
         "const done = arguments[arguments.length - 1];

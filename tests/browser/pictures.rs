@@ -13,7 +13,7 @@ use crate::dashboard::quiet_house;
 const FEWER_COLOURS: &str = "import sys
 from PIL import Image
 for name in sys.argv[1:]:
-    Image.open(name).convert('RGB').quantize(128).save(name, optimize=True)";
+    Image.open(name).convert('RGB').quantize(200, method=Image.Quantize.MAXCOVERAGE).save(name, optimize=True)";
 
 #[test]
 #[ignore = "writes into docs/images"]

@@ -63,6 +63,7 @@ fn a_panel_that_panics_ends_the_service_which_comes_back_as_it_was_fan_included(
                 devices: Devices::default(),
                 first_state: Durable::default(),
                 store: StoreOptions::default(),
+                password_cost: asfaleia::login::Cost::default(),
             };
             daemon::run(plan, clock, CancellationToken::new(), |_| {}).await
         })

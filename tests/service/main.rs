@@ -13,6 +13,7 @@ mod faults;
 mod finger;
 mod home;
 mod load;
+mod login;
 mod process;
 mod restart;
 mod run;

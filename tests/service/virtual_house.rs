@@ -104,7 +104,7 @@ fn the_daemon_does_not_outlive_the_process_around_it() {
 fn a_headless_house_has_no_power_switch_and_no_more_sensors_than_its_file() {
     let house = Simulator::start();
     let (status, answer) = put(&house.api, "sim/power", json!({ "on": false }));
-    assert_eq!(status, 409);
+    assert_eq!(status, 404);
     let why = answer["error"].as_str().unwrap();
     assert!(why.contains("--headless"), "{why}");
     let told = house.api.get("sim/house");
@@ -131,7 +131,7 @@ fn a_call_that_is_answered_is_listened_to_until_it_is_hung_up() {
     });
     assert_eq!(
         put(api, "sim/calls/0", json!({ "answer": "engaged" })).0,
-        409
+        404
     );
     put(api, "sim/calls/0", json!({ "answer": "hang-up" }));
     assert_eq!(api.calls()[0]["status"], "completed");

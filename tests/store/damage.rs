@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use asfaleia::store::{Credential, Found, History, KnownBy, PeopleChange, StoreFailure};
+use asfaleia::alarm::Right;
+use asfaleia::store::{
+    Credential, Found, Hash, History, KnownBy, LoginChange, PeopleChange, StoreFailure, Token,
+};
 
 use super::*;
 
@@ -162,8 +165,15 @@ fn damage_that_commits_meet_is_moved_aside_and_the_state_carried_over() {
             duress: false,
         },
     };
+    let token = Token {
+        name: "a program".to_owned(),
+        right: Right::Owner,
+        since: WallTime(MORNING),
+        hash: Hash::of("its token"),
+    };
     let enrolled = Batch {
         people: vec![PeopleChange::Enrolled(anna.clone())],
+        logins: vec![LoginChange::Token(token.clone())],
         ..state_batch(&clock, "armed")
     };
     store.commit(&[enrolled]).unwrap();
@@ -186,6 +196,7 @@ fn damage_that_commits_meet_is_moved_aside_and_the_state_carried_over() {
     assert_eq!(Some(&restored(&opened).state), state("armed").as_ref());
     assert!(restored(&opened).proven.contains_key("email"));
     assert_eq!(opened.people, [anna], "and those who are known");
+    assert_eq!(opened.logins.tokens, [token], "and who may log in");
 }
 
 #[test]

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use asfaleia::alarm::{Effect, Factor, IncidentId, PhotoId};
+use asfaleia::alarm::{Effect, Factor, IncidentId, PhotoId, Right};
 use asfaleia::clock::WallTime;
 use asfaleia::store::{
-    Credential, History, KnownBy, NextIds, PeopleChange, StoredDuress, TEMPLATE,
+    Account, Credential, Hash, History, KnownBy, LoginChange, Logins, NextIds, PeopleChange,
+    Session, StoredDuress, TEMPLATE, Token,
 };
 
 use super::*;
@@ -87,6 +88,56 @@ fn a_store_of_version_2_also_knows_people_and_silent_alarms() {
     assert_eq!(opened.next.message, 3, "a silent message has no number");
 }
 
+#[test]
+fn a_store_of_version_3_also_knows_who_may_log_in() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::copy(fixture("v3.db"), dir.path().join("asfaleia.db")).unwrap();
+    let opened = open(dir.path(), &TestClock::new("later", 5, MORNING + DAY_MS));
+    assert_eq!(restored(&opened).state, r#"{"state":"triggered"}"#);
+    assert_eq!(opened.people, people());
+    assert_eq!(opened.logins, logins());
+    assert!(!format!("{:?}", opened.logins).contains("argon2id"));
+}
+
+/// Anna has a password and is logged in; a program looks on.
+fn logins() -> Logins {
+    let since = WallTime(MORNING);
+    Logins {
+        accounts: vec![Account {
+            name: "Anna".to_owned(),
+            right: Right::Owner,
+            since,
+            hash: "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$\
+                   m2hzJWpL7yoDFbU4mgQwqlJ0MLFUPHuFIMaZKBHGw9o"
+                .to_owned(),
+        }],
+        sessions: vec![Session {
+            hash: Hash([1; 32]),
+            account: "Anna".to_owned(),
+            since,
+            used: since,
+        }],
+        tokens: vec![Token {
+            name: "home assistant".to_owned(),
+            right: Right::Guest,
+            since,
+            hash: Hash([2; 32]),
+        }],
+    }
+}
+
+fn login_changes() -> Vec<LoginChange> {
+    let Logins {
+        accounts,
+        sessions,
+        tokens,
+    } = logins();
+    let accounts = accounts.into_iter().map(LoginChange::Account);
+    let sessions = sessions.into_iter().map(LoginChange::Session);
+    let tokens = tokens.into_iter().map(LoginChange::Token);
+    accounts.chain(sessions).chain(tokens).collect()
+}
+
 /// Anna's PIN, finger and face, as they were enrolled on that morning.
 fn people() -> Vec<Credential> {
     let hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0c2FsdA$\
@@ -133,7 +184,7 @@ fn acknowledged_incident() -> Incident {
 #[test]
 #[ignore = "writes a fixture"]
 fn write_the_fixture() {
-    let target = fixture("v2.db");
+    let target = fixture("v3.db");
     assert!(!target.exists(), "{} is frozen", target.display());
     let dir = tempfile::tempdir().unwrap();
     let clock = TestClock::new("first", 100, MORNING);
@@ -173,6 +224,7 @@ fn write_the_fixture() {
         proven: vec!["email".to_owned()],
         config: Some("[site]\nname = \"Home\"\n".to_owned()),
         people: people().into_iter().map(PeopleChange::Enrolled).collect(),
+        logins: login_changes(),
         ..state_batch(&clock, "triggered")
     };
     clock.advance_ms(600_000);

@@ -1,10 +1,10 @@
 //! What was committed is there again.
 
-use asfaleia::alarm::{BootTime, IncidentId, PhotoId};
+use asfaleia::alarm::{BootTime, IncidentId, PhotoId, Right};
 use asfaleia::clock::WallTime;
 use asfaleia::store::{
-    Batch, Credential, EventId, Found, History, KnownBy, NextIds, PeopleChange, StoredEvent,
-    read_photo,
+    Account, Batch, Credential, EventId, Found, Hash, History, KnownBy, LoginChange, Logins,
+    NextIds, PeopleChange, Session, StoredEvent, Token, read_photo,
 };
 
 use super::*;
@@ -21,6 +21,7 @@ fn everything(dir: &std::path::Path, clock: &TestClock) -> Batch {
         proven: vec!["email".to_owned()],
         config: Some("[site]".to_owned()),
         people: Vec::new(),
+        logins: Vec::new(),
         duress: Vec::new(),
         sign_of_life: true,
         at,
@@ -361,4 +362,53 @@ fn who_is_known_survives_and_who_is_forgotten_does_not() {
     open(dir.path(), &clock).store.commit(&twice).unwrap();
     let people = open(dir.path(), &clock).people;
     assert_eq!(people, [known(1, "Anna", 7), known(3, "Ben", 9)]);
+}
+
+#[test]
+fn who_may_log_in_is_restored_without_what_went() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = TestClock::new("one", 100, MORNING);
+    let since = WallTime(MORNING);
+    let account = |name: &str, right| Account {
+        name: name.to_owned(),
+        right,
+        since,
+        hash: "$argon2id$".to_owned(),
+    };
+    let session = |n, account: &str| Session {
+        hash: Hash([n; 32]),
+        account: account.to_owned(),
+        since,
+        used: since,
+    };
+    let token = |name: &str| Token {
+        name: name.to_owned(),
+        right: Right::Guest,
+        since,
+        hash: Hash::of(name),
+    };
+    let (anna, ben) = (account("Anna", Right::Owner), account("Ben", Right::Guest));
+    let batch = Batch {
+        logins: vec![
+            LoginChange::Account(anna.clone()),
+            LoginChange::Account(ben),
+            LoginChange::Session(session(1, "Anna")),
+            LoginChange::Session(session(2, "Anna")),
+            LoginChange::Session(session(3, "Ben")),
+            LoginChange::Token(token("one")),
+            LoginChange::Token(token("other")),
+            LoginChange::SessionGone(Hash([2; 32])),
+            LoginChange::AccountGone("Ben".to_owned()),
+            LoginChange::TokenGone("one".to_owned()),
+        ],
+        ..state_batch(&clock, "disarmed")
+    };
+    let twice = [batch.clone(), batch];
+    open(dir.path(), &clock).store.commit(&twice).unwrap();
+    let left = Logins {
+        accounts: vec![anna],
+        sessions: vec![session(1, "Anna")],
+        tokens: vec![token("other")],
+    };
+    assert_eq!(open(dir.path(), &clock).logins, left);
 }

@@ -212,14 +212,6 @@ impl<'a> Check<'a> {
                 "add a [[contact]], a [[webhook]] or [mqtt]",
             );
         }
-        for (path, sentence) in super::pending::parts(config) {
-            let place = self.written.place(path);
-            self.warning(
-                &place,
-                &sentence,
-                "the file is accepted, `asfaleia run` is not: leave this out until then",
-            );
-        }
     }
 
     // What the sections share.

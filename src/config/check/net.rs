@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Check;
-use crate::config::raw_people::{RawMethod, RawMqtt, RawWeb, RawWebhook};
+use crate::config::raw_people::{RawMethod, RawMqtt, RawWeb, RawWebTls, RawWebhook};
 use crate::config::values::{At, HttpUrl, Written};
 use crate::config::{Mqtt, Web, WebTls, Webhook};
 
@@ -213,16 +213,27 @@ impl Check<'_> {
         }
         Web {
             listen,
-            tls: raw.tls.as_ref().map(|tls| WebTls {
-                certificate: self.file(&tls.value.certificate),
-                key_file: {
-                    // Read only to see that it is there and nobody else's to read.
-                    self.secret(&tls.value.key_file);
-                    self.secrets.path(&tls.value.key_file.value)
-                },
-            }),
+            tls: raw.tls.as_ref().map(|tls| self.web_tls(tls)),
             behind_proxy,
         }
+    }
+
+    fn web_tls(&mut self, raw: &At<RawWebTls>) -> WebTls {
+        let At { value: raw, span } = raw;
+        let errors = self.errors.len();
+        // That it is there and nobody else's to read; read it is with the certificate.
+        self.secret(&raw.key_file);
+        let tls = WebTls {
+            certificate: self.file(&raw.certificate),
+            key_file: self.secrets.path(&raw.key_file.value),
+        };
+        if self.errors.len() == errors
+            && !self.secrets.are_left_alone()
+            && let Err(why) = tls.open()
+        {
+            self.error(span, &why, "allowed: PEM files that belong together; `asfaleia certificate --out DIR` makes some");
+        }
+        tls
     }
 }
 

@@ -34,12 +34,14 @@ pub(super) async fn draw(page: Page<'_>) -> Response {
     // A history that cannot be read hides nothing of what is now.
     let lately = ask(house, |history| history.incidents(None, LATELY)).await;
     let lately: Vec<Value> = lately.unwrap_or_default();
-    let lately: Vec<Value> = lately.iter().map(|it| shown(it, &time)).collect();
+    let lately = lately.iter().filter(|it| !it["ended"].is_null());
+    let lately: Vec<Value> = lately.map(|it| shown(it, &time)).collect();
     let unseen = body.incidents.iter().any(|it| it.acknowledged_by.is_none())
         || lately.iter().any(|it| it["unseen"] == true);
     let somebody_has_a_pin = house.access.people().list().iter().any(|it| it.pin);
     let modes: Vec<Value> = (Mode::ALL.iter())
-        .filter(|_| page.is_owner())
+        // In an alarm there is one thing to find.
+        .filter(|_| page.is_owner() && !matches!(&*body.state, "pending" | "triggered"))
         .map(|mode| {
             json!({
                 "word": mode.word(),

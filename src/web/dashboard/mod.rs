@@ -142,6 +142,7 @@ impl<'a> Page<'a> {
             "clock": self.time().on_the_clock(&now),
             "state": words::state(&body),
             "csrf": self.visitor.csrf,
+            "account": self.visitor.csrf.as_ref().and(self.visitor.actor.name.as_ref()),
             "owner": self.is_owner(),
             "simulated": house.kind == ServiceKind::Simulate,
             "pages": pages,

@@ -49,9 +49,11 @@ pub(super) fn state(body: &StatusBody) -> Value {
         // The panel has no other.
         other => (other, "", "shield", "warn"),
     };
-    let words = match body.walk_test {
-        true => "A walk test is on: triggers beep and are listed, nothing else.",
-        false => words,
+    let seen = (body.incidents.iter()).all(|incident| incident.acknowledged_by.is_some());
+    let words = match (body.walk_test, &*body.state) {
+        (true, _) => "A walk test is on: triggers beep and are listed, nothing else.",
+        (false, "triggered") if seen => "Acknowledged: nobody is called any more.",
+        (false, _) => words,
     };
     let (title, icon, tone) = match (tone, body.gas) {
         ("alarm", _) | (_, GasStatus::Clear | GasStatus::WarmingUp | GasStatus::Unwatched) => {
@@ -196,6 +198,7 @@ pub(super) fn kind_of(line: &Record) -> &'static str {
         | Record::Granted { .. }
         | Record::Enrolled { .. }
         | Record::Forgotten { .. }
+        | Record::Login { .. }
         | Record::Refused { .. }
         | Record::Test { .. }
         | Record::WalkTest { .. }
