@@ -330,7 +330,6 @@ fn what_is_merely_odd_is_a_warning_at_its_place() {
         ("[exhaust]\nsimulated = true\n", 1, "no gas sensor"),
         ("[access]\nrequire = [[\"face\"]]\nface = { gpio = 24 }\n", 2, "photograph"),
         ("[mqtt]\nhost = \"h\"\nusername = \"u\"\npassword-file = \"/x\"\n", 3, "crosses the network"),
-        ("[web]\nlisten = \"0.0.0.0:80\"\nbehind-proxy = true\n", 2, "not built yet"),
     ] {
         let loaded = parse(text, "house.toml", Depth::Shape).unwrap_or_else(|why| panic!("{why}"));
         let found = loaded
