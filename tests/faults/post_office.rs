@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A mail that was taken.
 #[derive(Debug, Clone)]
@@ -13,6 +13,8 @@ pub(crate) struct Taken {
     pub(crate) to: String,
     /// The life in which its connection was opened.
     pub(crate) life: u32,
+    /// When its final dot came.
+    pub(crate) at: Instant,
 }
 
 /// Ends with the test's process: its threads wait for connections that nobody opens.
@@ -79,6 +81,7 @@ impl PostOffice {
                 message_id: message_id.expect("every mail has one"),
                 to: to.clone(),
                 life,
+                at: Instant::now(),
             });
             std::thread::sleep(slow.mul_f64(fastrand::f64()));
             writeln!(stream, "250 taken\r").ok()?;
