@@ -3,6 +3,7 @@
 //!
 //!     cargo bench --bench load                          200 streams, 1,000 requests/s, a minute
 //!     cargo bench --bench load -- --seconds 10 --streams 50 --requests 100
+//!     cargo bench --bench load -- --rest 620           then waits so long for memory to fall back
 //!
 //! The built program as its own process, asked over its Unix socket; gas comes as a NodeMCU's lines
 //! on a pseudo-terminal. Everything runs on the same machine, the clients too: its load is printed.
@@ -35,6 +36,7 @@ struct Options {
     seconds: u64,
     streams: u64,
     requests: u64,
+    rest: u64,
 }
 
 fn options() -> Options {
@@ -42,6 +44,7 @@ fn options() -> Options {
         seconds: 60,
         streams: 200,
         requests: 1_000,
+        rest: 5,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -53,6 +56,7 @@ fn options() -> Options {
             "--seconds" => options.seconds = value(),
             "--streams" => options.streams = value(),
             "--requests" => options.requests = value(),
+            "--rest" => options.rest = value(),
             "--bench" => {} // cargo's own
             other => panic!("unknown option {other}"),
         }
@@ -112,11 +116,12 @@ async fn measure(options: &Options) {
     println!("load after: {}", load());
 
     drop(clients);
-    sleep(Duration::from_secs(5)).await;
+    sleep(Duration::from_secs(options.rest)).await;
     let after = memory(&mut house);
     println!(
-        "resident: {before} kB before, {peak} kB at most (+{:.1} MB), {after} kB 5 s after",
-        (peak - before) as f64 / 1e3
+        "resident: {before} kB before, {peak} kB at most (+{:.1} MB), {after} kB {} s after",
+        (peak - before) as f64 / 1e3,
+        options.rest
     );
 
     let clients = Clients::connect(&socket, options.streams, 0).await;

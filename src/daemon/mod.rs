@@ -10,6 +10,7 @@ mod health;
 mod heartbeat;
 mod journal;
 pub(crate) mod machine;
+mod memory;
 mod people;
 mod reload;
 mod restore;

@@ -1,4 +1,4 @@
-//! What is done now and then: signs of life, the bounds of the history.
+//! What is done now and then: signs of life, the bounds of the history, memory given back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use tracing::warn;
 
 use super::health::raised;
 use super::journal::Journal;
+use super::memory;
 use super::people::People;
 use crate::alarm::{Event, TroubleCode};
 use crate::config::Config;
@@ -44,6 +45,7 @@ impl Upkeep {
                 self.tidy().await;
                 until_tidy = TIDY_EVERY;
             }
+            memory::give_back();
             sleep(SIGN_OF_LIFE_EVERY).await;
             until_tidy = until_tidy.saturating_sub(SIGN_OF_LIFE_EVERY);
             drop(self.journal.sign_of_life());

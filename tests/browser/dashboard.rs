@@ -230,14 +230,26 @@ fn a_finger_is_taught_touch_by_touch() {
     page.open("/people");
     page.write("#finger [name=name]", "Anna");
     page.click("#finger .main");
-    page.sees("#step", "Lay the finger");
+    page.sees("#finger-step", "Lay the finger");
     lay(json!("Anna"));
-    page.sees("#step", "Lift it");
+    page.sees("#finger-step", "Lift it");
     lay(Value::Null);
-    page.sees("#step", "once more");
+    page.sees("#finger-step", "once more");
     lay(json!("Anna"));
-    page.sees("#step", "Anna is known by this finger");
+    page.sees("#finger-step", "Anna is known by this finger");
     page.sees(".people", "by a finger");
+}
+
+#[test]
+fn while_a_face_is_taught_the_page_says_what_the_camera_misses() {
+    // The simulated camera shows a house, and a figure without a face.
+    let house = Simulator::with(&[("finger = {", "face = \"camera\"\nfinger = {")]);
+    let page = Browser::at(&house.api, View::Phone);
+    page.open("/people");
+    page.write("#face [name=name]", "Anna");
+    page.click("#face .main");
+    page.sees("#face-step", "no face is in it");
+    assert_eq!(house.api.get("people")["people"], json!([]));
 }
 
 #[test]

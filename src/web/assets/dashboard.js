@@ -147,7 +147,7 @@ document.addEventListener('submit', async event => {
   const fields = new FormData(form, event.submitter)
   form.ariaBusy = 'true'
   try {
-    if ('finger' in form.dataset) { await teach(fields); return }
+    if (form.dataset.teach) { await teach(form.dataset.teach, fields); return }
     quiet++
     const answer = await fetch('/act', { method: 'POST', body: new URLSearchParams(fields), headers: { accept: 'text/html' } })
     const path = new URL(answer.url).pathname
@@ -186,21 +186,27 @@ document.addEventListener('error', event => {
   setTimeout(() => { img.src = img.getAttribute('src') }, 500 * (tries + 1))
 }, true)
 
-/* A finger, touch by touch. */
+/* A finger, touch by touch; a face, view by view. */
 
 const STEPS = {
-  lay: 'Lay the finger on the reader.', lift: 'Lift it.', 'lay-again': 'Lay the same finger once more.',
-  unreadable: 'It could not be read: clean it, and lay it flat.',
-  different: 'The two touches were different: from the beginning.',
+  finger: {
+    lay: 'Lay the finger on the reader.', lift: 'Lift it.', 'lay-again': 'Lay the same finger once more.',
+    unreadable: 'It could not be read: clean it, and lay it flat.',
+    different: 'The two touches were different: from the beginning.',
+  },
+  face: {
+    straight: 'Look straight into the camera.', left: 'Turn a little to your left.', right: 'Turn a little to your right.',
+    up: 'Lift your chin a little.', down: 'Lower your chin a little.', good: 'That is a good one.',
+  },
 }
 
-async function teach(fields) {
-  const step = document.getElementById('step')
+async function teach(what, fields) {
+  const step = document.getElementById(`${what}-step`)
   const name = fields.get('name')
-  step.textContent = 'Asking the reader …'
+  step.textContent = 'One moment …'
   const token = document.querySelector('meta[name="csrf-token"]')?.content
-  const answer = await fetch(`/api/v1/people/${encodeURIComponent(name)}/finger`, {
-    method: 'POST', body: JSON.stringify({ duress: fields.has('duress') }),
+  const answer = await fetch(`/api/v1/people/${encodeURIComponent(name)}/${what}`, {
+    method: 'POST', body: JSON.stringify(what === 'finger' ? { duress: fields.has('duress') } : {}),
     headers: { 'content-type': 'application/json', ...(token && { 'x-csrf-token': token }) },
   })
   if (!answer.ok) { step.textContent = (await answer.json()).error; return }
@@ -212,7 +218,8 @@ async function teach(fields) {
     text = lines.pop()
     for (const line of lines.filter(it => it.startsWith('data:'))) {
       const said = JSON.parse(line.slice(5))
-      step.textContent = said.done ? `${name} is known by this finger now.` : said.error ?? STEPS[said.finger]
+      step.textContent = said.done ? [`${name} is known by this ${what} now.`, said.warning].filter(Boolean).join(' ')
+        : said.error ?? said.why ?? STEPS[what][said[what]]
     }
   }
 }
