@@ -73,6 +73,15 @@ impl Api {
         (status, body.unwrap_or(Value::Null))
     }
 
+    /// The answer of a service that may be on its way out: none where it ended before it had answered.
+    pub(crate) fn try_get(&self, path: &str) -> Option<Value> {
+        let mut wire = self.try_connect().ok()?;
+        wire.try_send("GET", path, &Value::Null).ok()?;
+        let (status, _, body) = wire.try_answer().ok()?;
+        assert_eq!(status, 200, "GET {path}");
+        serde_json::from_slice(&body).ok()
+    }
+
     pub(crate) fn get(&self, path: &str) -> Value {
         let (status, body) = self.ask("GET", path, &Value::Null);
         assert_eq!(status, 200, "GET {path}: {body}");
@@ -284,12 +293,16 @@ impl Wire {
     /// One request on this connection: status and body.
     pub(crate) fn ask(&mut self, method: &str, path: &str, body: &Value) -> (u16, Vec<u8>) {
         self.send(method, path, body);
-        let (status, kind, body) = self.answer();
+        let (status, kind, body) = self.try_answer().expect("an answer");
         document::hold(method, &full(path), status, kind.as_deref(), &body);
         (status, body)
     }
 
     pub(crate) fn send(&mut self, method: &str, path: &str, body: &Value) {
+        self.try_send(method, path, body).expect("the request sent");
+    }
+
+    fn try_send(&mut self, method: &str, path: &str, body: &Value) -> std::io::Result<()> {
         let path = full(path);
         let body = match body {
             Value::Null => String::new(),
@@ -301,16 +314,20 @@ impl Wire {
             self.host,
             body.len()
         );
-        self.reader.get_mut().write_all(request.as_bytes()).unwrap();
+        self.reader.get_mut().write_all(request.as_bytes())
     }
 
-    fn answer(&mut self) -> (u16, Option<String>, Vec<u8>) {
-        let first = self.line();
+    /// Status, media type and body.
+    fn try_answer(&mut self) -> std::io::Result<(u16, Option<String>, Vec<u8>)> {
+        let first = self.try_line()?;
+        if first.is_empty() {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
         let status = first.split(' ').nth(1).expect("a status line");
         let status = status.parse().unwrap();
         let (mut length, mut kind) = (0, None);
         loop {
-            let line = self.line().to_ascii_lowercase();
+            let line = self.try_line()?.to_ascii_lowercase();
             assert!(!line.contains("chunked"), "every answer has a length");
             if let Some(value) = line.strip_prefix("content-length:") {
                 length = value.trim().parse().unwrap();
@@ -323,15 +340,19 @@ impl Wire {
             }
         }
         let mut body = vec![0; length];
-        self.reader.read_exact(&mut body).unwrap();
-        (status, kind, body)
+        self.reader.read_exact(&mut body)?;
+        Ok((status, kind, body))
     }
 
     /// The next line, without its end. Empty too when the other side has hung up.
     pub(crate) fn line(&mut self) -> String {
+        self.try_line().expect("a line")
+    }
+
+    fn try_line(&mut self) -> std::io::Result<String> {
         let mut line = String::new();
-        self.reader.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
+        self.reader.read_line(&mut line)?;
+        Ok(line.trim_end().to_owned())
     }
 
     /// Everything until the other side hangs up.
