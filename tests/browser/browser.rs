@@ -231,9 +231,11 @@ impl Browser {
 
     /// Presses a key, wherever the focus is; WebDriver's numbers for those without a letter.
     pub(crate) fn press(&self, key: &str) {
-        self.runtime.block_on(async {
-            let focused = self.client.active_element().await.unwrap();
-            focused.send_keys(key).await.unwrap();
+        until("what has the focus, to press a key", || {
+            self.runtime.block_on(async {
+                let focused = self.client.active_element().await.ok()?;
+                focused.send_keys(key).await.ok()
+            })
         });
     }
 
@@ -272,10 +274,13 @@ impl Browser {
         });
     }
 
-    /// What this script returns; to look at a page, never to act on it.
+    /// What this script returns; to look at a page, never to act on it: where another page comes in
+    /// between, that one is looked at.
     pub(crate) fn script(&self, script: &str) -> Value {
-        let told = self.client.execute(script, Vec::new());
-        self.runtime.block_on(told).unwrap()
+        until(&format!("an answer to {script:.200}"), || {
+            let told = self.client.execute(script, Vec::new());
+            self.runtime.block_on(told).ok()
+        })
     }
 
     /// The same, of a script that calls its last argument with what it found.

@@ -121,7 +121,7 @@ fn no_pulse_longer_than_the_debounce_is_missed_while_smtp_and_the_telephone_hang
 
 #[test]
 fn follow_up_mails_count_what_happened_since_the_last() {
-    let house = Simulator::with(&[("[email]\n", "[email]\nfollow-up = \"2s\"\n")]);
+    let house = Simulator::with(&[("[email]\n", "[email]\nfollow-up = \"6s\"\n")]);
     let api = &house.api;
     let mut wire = api.connect();
     for _ in 0..20 {

@@ -12,18 +12,13 @@ use serde_json::json;
 
 use crate::api::{DEADLINE, until};
 use crate::home::{Home, Service};
-use crate::process::{asfaleia, outcome};
+use crate::process::{asfaleia, later_address, outcome};
 
 const PASSWORD: &str = "correct horse";
 
-fn free_port() -> SocketAddr {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    port.local_addr().unwrap()
-}
-
 /// A home whose service listens on TCP, with this besides in `[web]`.
 fn home(more: &str) -> (Home, SocketAddr) {
-    let address = free_port();
+    let address = later_address();
     let web = format!("[web]\nlisten = \"{address}\"\n{more}\n[store]");
     (Home::with(&[("[store]", &web)]), address)
 }

@@ -101,7 +101,9 @@ fn a_socket_that_cannot_be_made_is_told_by_mail_and_the_house_is_watched() {
     let mail = &home.until_mails("trouble", 1)[0];
     let text = mail["text"].as_str().unwrap();
     assert!(text.contains("missing/socket"), "{text}");
-    assert!(running.log().contains("watching"));
+    until("the log to say so", || {
+        running.log().contains("watching").then_some(())
+    });
 }
 
 #[test]
