@@ -178,7 +178,7 @@ def pulses(house):
     house.calm()
     before = house.last_event()
     lines = f"/run/pins/sim_gpio{LEFT} /run/pins/sim_gpio{RIGHT}"
-    said = house.machine.sh(f"/opt/hardware/wires pulse {PULSES} 100 50 {lines}", 900)
+    said = house.machine.sh(f"/opt/hardware/wires pulse {PULSES} 100 50 {lines}", 1500)
     went_up = [int(line) / 1e9 for line in said.splitlines()]
     try:
         until("every pulse", lambda: len(triggers(house, before)) >= 2 * PULSES, 60, pause=1)
