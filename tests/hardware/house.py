@@ -42,7 +42,7 @@ class Peer:
                 stderr=open(f"{folder}/{script}.log", "wb"))
         self.told = []
         threading.Thread(target=self._read, daemon=True).start()
-        until(f"{script}: see {folder}/{script}.log", lambda: self.told, 20)
+        until(f"{script}: see {folder}/{script}.log", lambda: self.told, 60)
         self.told.clear()
 
     def _read(self):
@@ -56,7 +56,7 @@ class Peer:
     def go_on(self):
         self.child.send_signal(signal.SIGCONT)
 
-    def first(self, fits=lambda it: True, since=0, seconds=60, what="something"):
+    def first(self, fits=lambda it: True, since=0, seconds=120, what="something"):
         """The first thing that reached it at or after this time of the host's, and fits."""
         def found():
             return next((it for it in list(self.told) if it[0] >= since and fits(it[1])), None)
@@ -154,11 +154,11 @@ class House:
     def plug(self):
         """Puts the node's cable in until the kernel has its port: an emulated adapter that is
         plugged in while its hub sleeps is not always noticed."""
-        for _ in range(3):
+        for _ in range(5):
             self.node.plug()
             try:
                 return until("the kernel to see the adapter",
-                             lambda: "ttyUSB" in self.machine.sh("ls /sys/class/tty"), 8, 0.2)
+                             lambda: "ttyUSB" in self.machine.sh("ls /sys/class/tty"), 15, 0.2)
             except Failed:
                 print("the adapter was not noticed; plugged in again: "
                       + self.machine.sh("dmesg | grep -i usb | tail -n 3"), flush=True)
@@ -166,13 +166,13 @@ class House:
                 time.sleep(1)
         raise Failed("the emulated USB adapter does not come")
 
-    def run(self, command, seconds=60, may_fail=False):
+    def run(self, command, seconds=180, may_fail=False):
         return self.machine.sh(f"asfaleia {command}", seconds, may_fail)
 
     def status(self):
         return json.loads(self.run("status --json"))
 
-    def until_status(self, what, check, seconds=60):
+    def until_status(self, what, check, seconds=180):
         """The status, once it fits. Asked over the service's socket, so not too often."""
         def found():
             said = self.run("status --json", may_fail=True)
@@ -182,7 +182,7 @@ class House:
             return None
         return until(what, found, seconds, pause=0.2)
 
-    def until_state(self, state, seconds=60):
+    def until_state(self, state, seconds=180):
         return self.until_status(f"the state {state}", lambda it: it["state"] == state, seconds)
 
     def events(self, after):
@@ -289,7 +289,7 @@ def photo(mail, number=0):
     if len(mail["attachments"]) <= number:
         raise Failed(f"no photo {number} in the mail {mail['subject']!r}: {mail['text']}")
     jpeg = base64.b64decode(mail["attachments"][number]["base64"])
-    result = subprocess.run(["djpeg", "-ppm"], input=jpeg, capture_output=True, timeout=20)
+    result = subprocess.run(["djpeg", "-ppm"], input=jpeg, capture_output=True, timeout=60)
     if result.returncode != 0:
         raise Failed(f"the photo does not decode: {result.stderr.decode()}")
     _, size, _, pixels = result.stdout.split(b"\n", 3)

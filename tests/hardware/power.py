@@ -31,7 +31,7 @@ def armed(house):
     house.calm()
     told = cut_and_boot(house)
     came_back_as(house, "armed_away")
-    house.mail.first(lambda it: "back after" in it["subject"], told, 60,
+    house.mail.first(lambda it: "back after" in it["subject"], told, 120,
                      "the boot report")
     return "armed: armed, and reported"
 
@@ -47,7 +47,7 @@ def entry_delay(house):
     if not 0 < after <= 45:
         raise Failed(f"{before:.0f} s of the entry delay were left, and {after:.0f} s after the cut")
     house.machine.until_line(BUZZER, 1)
-    house.mail.first(lambda it: "back after" in it["subject"], told, 60,
+    house.mail.first(lambda it: "back after" in it["subject"], told, 120,
                      "the boot report")
     return f"entry delay: goes on with {after:.0f} s (before: {before:.0f} s), and reported"
 
@@ -95,7 +95,7 @@ def everything_at_once(house):
     still_triggered(house, before)
     messages = waiting_messages(house, before, told, ["motion in hall", "gas at kitchen gas"])
     house.node.say(False)
-    house.machine.until_line(EXHAUST, 0, seconds=60)
+    house.machine.until_line(EXHAUST, 0)
     return f"alarm, gas and no network: triggered, {fan}, {messages}"
 
 
@@ -121,7 +121,7 @@ def cut_and_boot(house):
 def came_back_as(house, state, goes_on=True):
     """The first thing in the history of this boot is that the panel came back as it was, and so it
     still is if that `goes_on`."""
-    status = house.until_status("the service", lambda it: True, 90)
+    status = house.until_status("the service", lambda it: True)
     started = [it for it in house.newest(200) if it["kind"] == "started"][-1]
     data = started["data"]
     if started["boot_id"] != house.machine.boot_id or not data["new_boot"]:
@@ -145,14 +145,14 @@ def still_triggered(house, before):
 
 def fan_runs_on(house, gas_goes_on=False):
     """The fan is on before the node has said a word, and goes by the node when it does."""
-    at, _, _ = house.machine.until_line(EXHAUST, 1, seconds=90)
+    at, _, _ = house.machine.until_line(EXHAUST, 1)
     time.sleep(NODE_KEEPS_QUIET)
     if [value for _, value, _ in house.machine.changes(EXHAUST, at)] != [1]:
         raise Failed(f"the fan did not stay on: {house.machine.changes(EXHAUST)}")
     house.plug()
     house.node.say(gas_goes_on)
     if not gas_goes_on:
-        house.machine.until_line(EXHAUST, 0, seconds=60)
+        house.machine.until_line(EXHAUST, 0)
     return f"the fan on {at:.0f} s after power-on, before the node spoke"
 
 
@@ -160,7 +160,7 @@ def waiting_messages(house, before, told, subjects):
     for subject in subjects:
         house.mail.first(lambda it: subject in it["subject"], told, 120, f"the mail {subject!r}")
     house.telephone.first(since=told, seconds=120, what="the call that waited")
-    house.mail.first(lambda it: "back after" in it["subject"], told, 60,
+    house.mail.first(lambda it: "back after" in it["subject"], told, 120,
                      "the boot report")
     nothing_waits(house)
     return f"{before['outbox']['waiting']} messages waited and came"
@@ -195,7 +195,7 @@ def at_a_random_moment(house, dice):
     act(house, dice)()
     time.sleep(dice.uniform(0, 0.6))
     cut_and_boot(house)
-    house.until_status("the service", lambda it: True, 90)
+    house.until_status("the service", lambda it: True)
     now = house.events(base)
     if now[:len(known)] != known:
         raise Failed("events that were in the history have changed or gone")
@@ -205,7 +205,7 @@ def at_a_random_moment(house, dice):
     came_back_as(house, state, goes_on=False)
     fan = [it["data"]["on"] for it in now[:start] if it["kind"] == "exhaust"][-1:] == [True]
     if fan:
-        house.machine.until_line(EXHAUST, 1, seconds=60)
+        house.machine.until_line(EXHAUST, 1)
     house.plug()
     house.node.say(False)
     nothing_waits(house)
@@ -261,7 +261,7 @@ def killed_and_frozen(house):
         house.machine.sh(f"kill -{signal} {was}")
         until(f"another process after SIG{signal}",
               lambda: main_pid(house) not in (was, "0"), limit, 0.3)
-        house.until_state("triggered", 20)
+        house.until_state("triggered")
         back = house.machine.now()
         if house.status()["gas"] != "alarm":
             raise Failed(f"{name}: the gas alarm is gone")
@@ -271,7 +271,7 @@ def killed_and_frozen(house):
         house.machine.until_line(BUZZER, 1, back)
         said.append(f"{name}: back after {back - at:.1f} s, triggered, fan kept")
     house.node.say(False)
-    house.machine.until_line(EXHAUST, 0, seconds=30)
+    house.machine.until_line(EXHAUST, 0)
     return "; ".join(said) + "; the fan stops when the gas is gone"
 
 
