@@ -62,7 +62,7 @@ fn a_broken_beam_is_mailed_with_a_photo_over_starttls_and_called_over_https() {
 fn gas_from_the_sketch_switches_the_fan_while_it_warms_up_and_alarms_when_it_has() {
     let warm = (
         "silent-after = \"10s\"\n\n[buzzer]",
-        "silent-after = \"10s\"\nwarm-up = \"20s\"\n\n[buzzer]",
+        "silent-after = \"10s\"\nwarm-up = \"6s\"\n\n[buzzer]",
     );
     let house = House::start(&[warm, ("gpio = 4", "gpio = 4\nrun-on = \"1s\"")]);
     assert!(!house.api.output("exhaust"));

@@ -157,6 +157,7 @@ document.addEventListener('submit', async event => {
     if (answer.ok) form.reset()
     else form.querySelectorAll('[type="password"]').forEach(it => { it.value = '' })
     take(html, false)
+    setInterval.seen = null // a new word in the place of an old one
     document.getElementById('notice')?.scrollIntoView({ block: 'nearest' })
   } catch { lost() } finally { form.ariaBusy = null }
 })
