@@ -145,22 +145,24 @@ fn whose<'a>(look: &Look, people: &'a People) -> Option<&'a str> {
     (similarity >= SAME).then_some(name)
 }
 
-/// The trouble `face`, raised and cleared once.
+/// The trouble `face`, raised once for each cause and cleared once.
 struct OwnTrouble {
     inbox: Inbox,
-    raised: bool,
+    /// The panel was told of it, in these words.
+    raised: Option<String>,
 }
 
 impl OwnTrouble {
     fn new(inbox: Inbox) -> Self {
         OwnTrouble {
             inbox,
-            raised: false,
+            raised: None,
         }
     }
 
     fn raise(&mut self, text: String) {
-        if !std::mem::replace(&mut self.raised, true) {
+        // Another cause needs another remedy.
+        if self.raised.replace(text.clone()).as_ref() != Some(&text) {
             self.inbox.send(Event::TroubleRaised(Trouble {
                 code: TroubleCode::Face,
                 subject: String::new(),
@@ -170,7 +172,7 @@ impl OwnTrouble {
     }
 
     fn clear(&mut self) {
-        if std::mem::replace(&mut self.raised, false) {
+        if self.raised.take().is_some() {
             self.inbox.send(Event::TroubleCleared {
                 code: TroubleCode::Face,
                 subject: String::new(),
@@ -183,5 +185,34 @@ impl Drop for OwnTrouble {
     /// Whoever looks no more has no trouble with it.
     fn drop(&mut self) {
         self.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[test]
+    fn why_nobody_is_recognised_is_said_anew_when_it_changes() {
+        let (inbox, panel) = Inbox::new(Arc::new(SystemClock::new()));
+        let mut trouble = OwnTrouble::new(inbox);
+        for why in ["hangs", "hangs", "no models"] {
+            trouble.raise(why.to_owned());
+        }
+        trouble.clear();
+        trouble.clear();
+        trouble.raise("hangs".to_owned());
+        drop(trouble);
+        let told: Vec<_> = (panel.iter())
+            .map(|letter| match letter.event {
+                Event::TroubleRaised(trouble) => Some(trouble.text),
+                Event::TroubleCleared { .. } => None,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        let told: Vec<_> = told.iter().map(Option::as_deref).collect();
+        let (hangs, no_models) = (Some("hangs"), Some("no models"));
+        assert_eq!(told, [hangs, no_models, None, hangs, None]);
     }
 }
