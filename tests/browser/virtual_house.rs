@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::api::until;
 use crate::browser::{Browser, View};
+use crate::everybody::{axe, finds_nothing};
 use crate::process::House;
 
 /// The page of a house that was just built.
@@ -88,6 +89,28 @@ fn on_a_phone_the_house_fits_and_the_figure_obeys_the_arrow_keys() {
     browser.press_on("#plan", &"\u{E013}".repeat(12));
     browser.sees("#state-word", "ALARM");
     browser.sees("#lines", "front door (beam)");
+}
+
+#[test]
+fn nothing_keeps_somebody_from_using_the_virtual_house() {
+    let house = House::start();
+    let axe = axe();
+    let browser = opened(&house, View::Desktop);
+    let looks = |what: &str| {
+        for scheme in ["light", "dark"] {
+            browser.prefer(scheme);
+            finds_nothing(&browser, &axe, &format!("{what}, {scheme}"));
+        }
+    };
+    browser.sees("#nights", "Play");
+    looks("armed");
+    browser.click("[data-room='hall']");
+    browser.sees("#call-who", "Anna");
+    browser.sees("#mails", "ALARM motion in hall");
+    looks("an alarm");
+    browser.click("#power");
+    browser.sees("#state-word", "No power");
+    looks("no power");
 }
 
 #[test]

@@ -20,8 +20,8 @@ use crate::{Violations, number};
 const LONGEST_LIFE: Duration = Duration::from_millis(400);
 /// The servers' last word comes up to so late: time to die before it is noted.
 const SLOW: Duration = Duration::from_millis(40);
-/// A trigger is committed long before this, also on a busy machine.
-const WINDOW: Duration = Duration::from_millis(100);
+/// A trigger is committed long before this, also where others keep the disk busy.
+const WINDOW: Duration = Duration::from_millis(250);
 
 #[test]
 fn killed_at_any_moment_it_comes_back_as_it_was_and_everything_committed_is_told() {

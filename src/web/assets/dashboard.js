@@ -157,16 +157,17 @@ document.addEventListener('submit', async event => {
     if (answer.ok) form.reset()
     else form.querySelectorAll('[type="password"]').forEach(it => { it.value = '' })
     take(html, false)
-    setInterval.seen = null // a new word in the place of an old one
+    fading = null // a new word in the place of an old one
     document.getElementById('notice')?.scrollIntoView({ block: 'nearest' })
   } catch { lost() } finally { form.ariaBusy = null }
 })
 
 // A good word goes by itself, a bad one stays until the next deed.
+let fading = null
 setInterval(() => {
   const notice = document.querySelector('#notice.well')
-  if (notice && notice === setInterval.seen) notice.remove()
-  setInterval.seen = document.querySelector('#notice.well')
+  if (notice && notice === fading) notice.remove()
+  fading = document.querySelector('#notice.well')
 }, 4_000)
 
 document.addEventListener('click', event => {
