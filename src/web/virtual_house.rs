@@ -54,6 +54,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("api.js", SCRIPT, include_str!("virtual_house/api.js")),
     ("plan.js", SCRIPT, include_str!("virtual_house/plan.js")),
     ("figure.js", SCRIPT, include_str!("virtual_house/figure.js")),
+    ("way.js", SCRIPT, include_str!("virtual_house/way.js")),
     ("sound.js", SCRIPT, include_str!("virtual_house/sound.js")),
     ("people.js", SCRIPT, include_str!("virtual_house/people.js")),
     ("world.js", SCRIPT, include_str!("virtual_house/world.js")),

@@ -1,17 +1,18 @@
 // The figure that walks through the house, and what the sensors make of it.
 
 import { draw } from "./api.js";
+import { wayTo } from "./way.js";
 
 const STEP = 14, SPEED = 280, NEAR = 9;
 
-/** Puts the figure into the drawing. `sensed(sensor, what)`: `"moves"` inside a cone, `"breaks"` and
- *  `"frees"` a beam, `"crosses"` it in one step. */
-export function figureIn(svg, start, sensors, sensed) {
+/** Puts the figure into the drawing. `free(x, y)`: there is no wall. `sensed(sensor, what)`: `"moves"`
+ *  inside a cone, `"breaks"` and `"frees"` a beam, `"crosses"` it in one step. */
+export function figureIn(svg, start, sensors, free, sensed) {
   const at = { ...start };
   const body = draw("g", { class: "figure", role: "img", "aria-label": "The figure" },
     draw("ellipse", { cy: 4, rx: 15, ry: 10 }), draw("circle", { class: "head", cy: -4, r: 8 }));
   svg.append(body);
-  let target = null, last = 0;
+  let way = [], last = 0;
   const broken = new Set(), seen = new Map();
 
   function show() {
@@ -20,7 +21,9 @@ export function figureIn(svg, start, sensors, sensed) {
     body.dataset.y = Math.round(at.y);
   }
 
+  /** `false`: a wall is in the way. Out of a door that was shut on it the figure may go. */
   function goTo(x, y) {
+    if (!free(x, y) && free(at.x, at.y)) return false;
     const from = { ...at };
     at.x = Math.min(985, Math.max(15, x));
     at.y = Math.min(625, Math.max(15, y));
@@ -29,6 +32,7 @@ export function figureIn(svg, start, sensors, sensed) {
       if (sensor.cone && inside(at, sensor.cone)) moved(sensor);
       if (sensor.line) beam(sensor, from);
     }
+    return true;
   }
 
   /** A PIR sees what moves, and goes on seeing it for a moment. */
@@ -54,23 +58,20 @@ export function figureIn(svg, start, sensors, sensed) {
   }
 
   function walk(time) {
-    if (!target) return;
-    const passed = Math.min(0.05, (time - last) / 1000), dx = target.x - at.x, dy = target.y - at.y;
+    if (!way.length) return;
+    const passed = Math.min(0.05, (time - last) / 1000), dx = way[0].x - at.x, dy = way[0].y - at.y;
     const far = Math.hypot(dx, dy), step = SPEED * passed;
     last = time;
-    if (far <= step) {
-      goTo(target.x, target.y);
-      target = null;
-    } else {
-      goTo(at.x + (dx * step) / far, at.y + (dy * step) / far);
-      requestAnimationFrame(walk);
-    }
+    const goes = far <= step ? goTo(way[0].x, way[0].y) : goTo(at.x + (dx * step) / far, at.y + (dy * step) / far);
+    if (!goes) way = []; // a door was shut before it
+    else if (far <= step) way.shift();
+    requestAnimationFrame(walk);
   }
 
   function aim(event) {
     const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
-    const rests = !target;
-    target = { x: point.x, y: point.y };
+    const rests = !way.length;
+    way = wayTo(at, point, free);
     if (rests) {
       last = performance.now();
       requestAnimationFrame(walk);
@@ -83,11 +84,11 @@ export function figureIn(svg, start, sensors, sensed) {
   };
   svg.onpointermove = (event) => event.buttons && svg.hasPointerCapture(event.pointerId) && aim(event);
   svg.onkeydown = (event) => {
-    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-    if (!way) return;
+    const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!step) return;
     event.preventDefault();
-    target = null;
-    goTo(at.x + way[0] * STEP, at.y + way[1] * STEP);
+    way = [];
+    goTo(at.x + step[0] * STEP, at.y + step[1] * STEP);
   };
   show();
 }

@@ -24,7 +24,7 @@ async function begin() {
   byId("site").textContent = house.site;
   document.title = `${house.site}: the virtual house`;
   drawn = drawHouse(byId("plan"), house, clicked);
-  figureIn(byId("plan"), drawn.start, drawn.sensors, (sensor, what) => {
+  figureIn(byId("plan"), drawn.start, drawn.sensors, drawn.free, (sensor, what) => {
     const does = { moves: { pulse: "2s" }, crosses: { pulse: "500ms" }, breaks: { active: true }, frees: { active: false } }[what];
     void attempt(() => put(sensorPath(sensor.name), does));
   });

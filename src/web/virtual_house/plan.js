@@ -1,6 +1,7 @@
 // A floor plan from rooms and their sensors: rows of rooms, as wide as what they hold.
 
 import { draw } from "./api.js";
+import { standing } from "./way.js";
 
 const WIDTH = 1000, HEIGHT = 640, GARDEN = 70, GAP = 46;
 
@@ -63,7 +64,8 @@ function entrance(rows) {
   return watched ?? rows.at(-1)[0];
 }
 
-/** Draws the house; answers what of it lives: `sensors` by name, `fan`, `horn`, and where the figure starts. */
+/** Draws the house; answers what of it lives: `sensors` by name, `fan`, `horn`, where the figure
+ *  starts, and where it is `free` to stand. */
 export function drawHouse(svg, house, click) {
   svg.replaceChildren();
   const rooms = roomsOf(house.sensors);
@@ -73,11 +75,13 @@ export function drawHouse(svg, house, click) {
   for (const { name, x, y, w, h } of rooms) {
     svg.append(draw("rect", { class: "room", x, y, width: w, height: h, "data-room": name }));
   }
-  for (const [x1, y1, x2, y2] of doorways(rows)) svg.append(draw("line", { class: "doorway", x1, y1, x2, y2 }));
+  const gaps = doorways(rows);
+  for (const [x1, y1, x2, y2] of gaps) svg.append(draw("line", { class: "doorway", x1, y1, x2, y2 }));
   for (const { name, x, y, w } of rooms) {
     svg.append(draw("text", { class: "room-name", x: x + w / 2, y: y + 24 }, name));
   }
   const sensors = new Map();
+  const ways = gaps.map((line) => ({ line, open: () => true }));
   for (const room of rooms) {
     const nth = {};
     let place = 0;
@@ -96,6 +100,7 @@ export function drawHouse(svg, house, click) {
         });
       }
       svg.append(group);
+      if (shape.door) ways.push({ line: shape.door, open: () => group.getAttribute("aria-pressed") === "true" });
       sensors.set(sensor.name, { ...sensor, group, cone: shape.cone, line: shape.line });
     }
   }
@@ -104,7 +109,9 @@ export function drawHouse(svg, house, click) {
   const first = entrance(rows);
   const horn = house.buzzer ? hornAt(first) : null;
   svg.append(...[fan, horn].filter(Boolean));
-  return { sensors, fan, horn, start: { x: first.x + first.w * 0.3, y: first.y + first.h + 36 } };
+  const walls = rooms.flatMap(({ x, y, w, h }) =>
+    [[x, y, x + w, y], [x, y + h, x + w, y + h], [x, y, x, y + h], [x + w, y, x + w, y + h]]);
+  return { sensors, fan, horn, free: standing(walls, ways), start: { x: first.x + first.w * 0.3, y: first.y + first.h + 36 } };
 }
 
 const WHAT = {
@@ -144,6 +151,7 @@ const SHAPES = {
     const cy = bottom ? y + h : y;
     return {
       clicked: "toggle",
+      door: [cx - 22, cy, cx + 22, cy],
       parts: [
         draw("rect", { class: "touch", x: cx - 26, y: cy - 24, width: 56, height: 48 }),
         draw("line", { class: "frame", x1: cx - 22, y1: cy, x2: cx + 22, y2: cy }),
