@@ -36,8 +36,8 @@ pub(super) const MOST_BYTES: usize = 10 * 1024 * 1024;
 pub enum CameraError {
     /// A device that this system or build does not have.
     #[error(
-        "webcams are not part of this build: build it with --features nokhwa, or use \"simulated\", {{ command = […] }} or \
-         {{ url = \"…\" }}"
+        "this build has no webcams: no program of 32 bits has, and on other systems than Linux it wants \
+         --features nokhwa; use {{ command = […] }}, {{ url = \"…\" }} or \"simulated\""
     )]
     NotHere,
     /// Nothing to take pictures with.

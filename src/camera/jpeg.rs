@@ -45,6 +45,10 @@ impl<'a> Segments<'a> {
     }
 
     /// Where the scan begins, once all before it have been taken; `None`: there is none.
+    #[cfg(any(
+        all(target_os = "linux", target_pointer_width = "64"),
+        feature = "nokhwa"
+    ))]
     pub(super) fn start_of_scan(&self) -> Option<usize> {
         (self.jpeg.get(self.at..)?.starts_with(&[0xFF, SOS])).then_some(self.at)
     }

@@ -8,7 +8,10 @@ mod device;
 mod jpeg;
 #[cfg(feature = "nokhwa")]
 mod nokhwa;
-#[cfg(any(target_os = "linux", feature = "nokhwa"))]
+#[cfg(any(
+    all(target_os = "linux", target_pointer_width = "64"),
+    feature = "nokhwa"
+))]
 mod picture;
 mod probe;
 mod shelf;
@@ -18,6 +21,7 @@ mod url;
 #[cfg(target_os = "linux")]
 // Compiled beside nokhwa, which opens the webcams then.
 #[cfg_attr(feature = "nokhwa", allow(dead_code))]
+#[cfg_attr(target_pointer_width = "32", path = "webcam_none.rs")]
 pub mod webcam;
 
 use std::collections::VecDeque;

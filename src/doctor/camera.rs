@@ -107,10 +107,7 @@ fn formats(path: &Path, wanted: (u32, u32)) -> Option<Finding> {
 }
 
 fn listed(choices: &[Choice]) -> String {
-    let mut sizes: Vec<String> = choices
-        .iter()
-        .map(|it| format!("{:?} {}x{}", it.format, it.width, it.height))
-        .collect();
+    let mut sizes: Vec<String> = choices.iter().map(Choice::to_string).collect();
     sizes.dedup();
     let more = sizes.len().saturating_sub(8);
     sizes.truncate(8);

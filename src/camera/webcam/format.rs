@@ -1,5 +1,7 @@
 //! Which format and size a webcam is asked for.
 
+use std::fmt;
+
 use linuxvideo::format::{FrameSizes, PixelFormat};
 use linuxvideo::{BufType, Device};
 
@@ -12,6 +14,12 @@ pub struct Choice {
     pub width: u32,
     /// Pixels.
     pub height: u32,
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}x{}", self.format, self.width, self.height)
+    }
 }
 
 /// What it is asked for when it names no fixed sizes: the owner's, which the driver rounds.
