@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use asfaleia::config::NodeKey;
 use asfaleia::simulator::{Faults, SimulatedNode};
@@ -148,6 +149,7 @@ async fn on_a_noisy_line_some_lines_are_damaged_and_some_are_whole() {
     faults.put(json!({"nodemcu": "garbage"})).unwrap();
     let (port, mut rest) = (read_port(node.port()), Vec::new());
     let (mut good, mut bad) = (0, 0);
+    let deadline = Instant::now() + Duration::from_secs(20);
     // The fault arrives with the node's own pace, then it is seen within two lines.
     while bad < 5 {
         node.set(NodeKey::Gas, true);
@@ -155,7 +157,7 @@ async fn on_a_noisy_line_some_lines_are_damaged_and_some_are_whole() {
             Some(_) => good += 1,
             None => bad += 1,
         }
-        assert!(good < 10_000);
+        assert!(Instant::now() < deadline, "{good} lines, and {bad} bad");
     }
     assert!(good > 0);
     faults.put(json!({"nodemcu": null})).unwrap();

@@ -11,8 +11,8 @@ use crate::mail_server::{Act, MailServer, Script, Seen, Step, Tls};
 use crate::{about, alarm, burglary, photo, soon};
 
 const SHORT: Patience = Patience {
-    connect: Duration::from_secs(4),
-    delivery: Duration::from_secs(4),
+    connect: Duration::from_secs(10),
+    delivery: Duration::from_secs(10),
     parked: Duration::from_millis(100),
 };
 

@@ -258,7 +258,7 @@ async fn a_request_without_an_answer_is_uncertain_and_the_call_is_found() {
         ..Exchange::default()
     })
     .await;
-    service.telephone = service.telephone.with_patience(Duration::from_secs(4));
+    service.telephone = service.telephone.with_patience(Duration::from_secs(10));
     let before = WallTime(jiff::Timestamp::now().as_millisecond());
     let failure = soon(service.telephone.place(ANNA, "x")).await.unwrap_err();
     assert!(

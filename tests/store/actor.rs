@@ -69,7 +69,7 @@ fn under_load_many_batches_share_a_transaction() {
 fn handing_over_does_not_wait_for_a_slow_disk() {
     let dir = tempfile::tempdir().unwrap();
     let clock = TestClock::new("one", 100, MORNING);
-    let (actor, _health) = start(dir.path(), &clock, Some(Duration::from_millis(300)));
+    let (actor, _health) = start(dir.path(), &clock, Some(Duration::from_secs(5)));
     let receipt = actor.handle().commit(event_batch(&clock, 1));
     assert!(
         receipt.wait(Duration::from_millis(20)).is_none(),
