@@ -116,6 +116,7 @@ pub type MakeSim = Box<dyn FnOnce(SharedSensors) -> Arc<dyn Sim> + Send>;
 
 /// A runtime with two workers: a slip that blocks one cannot stall a sensor.
 pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    memory::share_heaps();
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         // Made on demand. Name look-ups share them with reads that a hung disk may hold.
