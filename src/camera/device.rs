@@ -94,10 +94,10 @@ pub(super) fn chosen(
     Ok(match config.device.clone() {
         CameraDevice::Auto => webcam(None, (width, height), clock)?,
         CameraDevice::Path(path) => webcam(Some(path), (width, height), clock)?,
-        CameraDevice::Simulated => Box::new(move || {
-            let device = Simulated::new(width, height, clock.clone(), fault.clone());
-            Ok(Box::new(device) as Box<dyn Device>)
-        }),
+        CameraDevice::Simulated => {
+            let device = Simulated::new(width, height, clock, fault);
+            Box::new(move || Ok(Box::new(device.clone()) as Box<dyn Device>))
+        }
         CameraDevice::Command(words) => Box::new(move || {
             let device = Command::new(words.clone(), clock.clone(), runtime.clone());
             Ok(Box::new(device) as Box<dyn Device>)

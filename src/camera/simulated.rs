@@ -1,15 +1,18 @@
 //! The simulated camera: the house, somebody who walks past it, and the time.
 //!
-//! Nothing is kept but a strip of noise: each row is drawn when the encoder asks for it.
+//! A real camera's pictures cost nothing but time to read. So that neither do these, what never changes
+//! is drawn and encoded once, and only the rows in which something moves are drawn for each photo, when
+//! the encoder asks for them.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::ops::Range;
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use jpeg_encoder::{ImageBuffer, JpegColorType};
 use serde::{Deserialize, Serialize};
 
 use super::device::{CameraError, Device, Frame};
-use super::jpeg;
+use super::jpeg::{BLOCK, Rows};
 use crate::alarm::BootTime;
 use crate::clock::{SharedClock, Stamp};
 
@@ -72,28 +75,22 @@ impl FaultSwitch {
     }
 }
 
-/// Draws the house.
+/// Draws the house. Clones are the same camera.
+#[derive(Clone)]
 pub(super) struct Simulated {
-    width: u16,
-    height: u16,
+    size: Size,
     clock: SharedClock,
     fault: FaultSwitch,
-    grain: Vec<i8>,
+    scenery: Arc<OnceLock<Scenery>>,
 }
 
 impl Simulated {
     pub(super) fn new(width: u16, height: u16, clock: SharedClock, fault: FaultSwitch) -> Self {
-        // The same noise in every run; where a row starts in it differs from photo to photo.
-        let mut rng = fastrand::Rng::with_seed(0xA5FA_1E1A);
-        let grain = std::iter::repeat_with(|| rng.i8(-GRAIN..=GRAIN))
-            .take(GRAIN_STARTS + usize::from(width))
-            .collect();
         Simulated {
-            width,
-            height,
+            size: Size { width, height },
             clock,
             fault,
-            grain,
+            scenery: Arc::default(),
         }
     }
 }
@@ -106,12 +103,70 @@ impl Device for Simulated {
             Some(CameraFault::Stalled) => return Err(CameraError::TimedOut { after: timeout }),
         }
         let taken = Stamp::now(&*self.clock);
-        let face = self.fault.next_face();
-        let jpeg = face.unwrap_or_else(|| jpeg::encode(Scene::at(&taken, self)));
+        let draw = || {
+            (self.scenery)
+                .get_or_init(|| Scenery::at(&taken, self.size))
+                .photo(&taken)
+        };
+        let jpeg = self.fault.next_face().unwrap_or_else(draw);
         Ok(Frame {
             jpeg: jpeg.into(),
             taken,
         })
+    }
+}
+
+/// In pixels.
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    width: u16,
+    height: u16,
+}
+
+impl Size {
+    /// In layout units, what a row of blocks shows.
+    fn shown(self, row: u16) -> Range<f32> {
+        let unit = |row: u16| f32::from(row) * f32::from(BLOCK) * LAYOUT.1 / f32::from(self.height);
+        unit(row)..unit(row + 1)
+    }
+}
+
+/// What is the same in every photo.
+struct Scenery {
+    size: Size,
+    grain: Vec<i8>,
+    /// The first photo, of which the others keep all but the rows of blocks in which something moves.
+    first: Rows,
+    /// Those.
+    moving: Vec<u16>,
+}
+
+impl Scenery {
+    fn at(taken: &Stamp, size: Size) -> Self {
+        // The same noise in every run; where a row starts in it differs from photo to photo.
+        let mut rng = fastrand::Rng::with_seed(0xA5FA_1E1A);
+        let grain: Vec<i8> = std::iter::repeat_with(|| rng.i8(-GRAIN..=GRAIN))
+            .take(GRAIN_STARTS + usize::from(size.width))
+            .collect();
+        let all: Vec<u16> = (0..size.height.div_ceil(BLOCK)).collect();
+        let moves = |row: &u16| {
+            let shown = size.shown(*row);
+            let meets = |what: &Range<f32>| what.start < shown.end && shown.start < what.end;
+            meets(&FIGURE) || meets(&CAPTION)
+        };
+        let moving = all.iter().copied().filter(moves).collect();
+        let first = Rows::encode(Scene::at(taken, size, &grain, &all));
+        Scenery {
+            size,
+            grain,
+            first,
+            moving,
+        }
+    }
+
+    fn photo(&self, taken: &Stamp) -> Vec<u8> {
+        let moving = Scene::at(taken, self.size, &self.grain, &self.moving);
+        self.first.with(&Rows::encode(moving), &self.moving)
     }
 }
 
@@ -166,10 +221,10 @@ impl Shape {
     }
 }
 
-/// One photo before it is a JPEG.
+/// Some rows of blocks of a photo, one below the other, before they are a JPEG.
 struct Scene<'a> {
-    width: u16,
-    height: u16,
+    size: Size,
+    rows: &'a [u16],
     shapes: Vec<(Shape, Colour)>,
     caption: String,
     grain: &'a [i8],
@@ -177,7 +232,7 @@ struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    fn at(taken: &Stamp, camera: &'a Simulated) -> Self {
+    fn at(taken: &Stamp, size: Size, grain: &'a [i8], rows: &'a [u16]) -> Self {
         let mut shapes = vec![
             (Shape::Disc(560.0, 70.0, 26.0), MOON),
             (Shape::Box(0.0, 330.0, 640.0, 480.0), LAWN),
@@ -188,23 +243,26 @@ impl<'a> Scene<'a> {
             (Shape::Box(390.0, 220.0, 450.0, 280.0), PANE),
         ];
         shapes.extend(figure(taken.boot));
-        shapes.push((Shape::Box(0.0, CAPTION_TOP - 6.0, 640.0, 480.0), BAR));
+        shapes.push((Shape::Box(0.0, CAPTION.start, 640.0, CAPTION.end), BAR));
         let local = taken
             .wall
             .timestamp()
             .to_zoned(jiff::tz::TimeZone::system());
         Scene {
-            width: camera.width,
-            height: camera.height,
+            size,
+            rows,
             shapes,
             caption: local
                 .strftime("%Y-%m-%d %H:%M:%S%.3f  SIMULATED")
                 .to_string(),
-            grain: &camera.grain,
+            grain,
             seed: taken.boot.as_nanos(),
         }
     }
 }
+
+/// From head to foot.
+const FIGURE: Range<f32> = 245.0..415.0;
 
 /// Somebody who crosses the lawn from left to right in 5.5 s, again and again.
 fn figure(now: BootTime) -> [(Shape, Colour); 4] {
@@ -231,21 +289,23 @@ impl ImageBuffer for Scene<'_> {
     }
 
     fn width(&self) -> u16 {
-        self.width
+        self.size.width
     }
 
     fn height(&self) -> u16 {
-        self.height
+        let of = |row: &u16| BLOCK.min(self.size.height - row * BLOCK);
+        self.rows.iter().map(of).sum()
     }
 
     fn fill_buffers(&self, row: u16, buffers: &mut [Vec<u8>; 4]) {
-        let width = usize::from(self.width);
+        let row = self.rows[usize::from(row / BLOCK)] * BLOCK + row % BLOCK;
+        let width = usize::from(self.size.width);
         let begin = buffers[0].len();
         for (plane, value) in buffers.iter_mut().zip(SKY) {
             plane.resize(begin + width, value);
         }
-        let y = f32::from(row) * LAYOUT.1 / f32::from(self.height);
-        let to_pixel = f32::from(self.width) / LAYOUT.0;
+        let y = f32::from(row) * LAYOUT.1 / f32::from(self.size.height);
+        let to_pixel = f32::from(self.size.width) / LAYOUT.0;
         for (shape, colour) in &self.shapes {
             let Some((left, right)) = shape.span(y) else {
                 continue;
@@ -266,6 +326,8 @@ impl ImageBuffer for Scene<'_> {
     }
 }
 
+/// The bar at the foot of the photo, and where in it letters begin.
+const CAPTION: Range<f32> = 446.0..480.0;
 const CAPTION_TOP: f32 = 452.0;
 const CAPTION_LEFT: f32 = 10.0;
 /// A character is 8x8 dots of this size.
@@ -293,4 +355,59 @@ fn scatter(seed: u64, row: u16) -> usize {
     word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
     (word ^ (word >> 31)) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use zune_jpeg::JpegDecoder;
+    use zune_jpeg::zune_core::bytestream::ZCursor;
+    use zune_jpeg::zune_core::colorspace::ColorSpace;
+    use zune_jpeg::zune_core::options::DecoderOptions;
+
+    use super::*;
+    use crate::clock::WallTime;
+
+    fn at(seconds: u64) -> Stamp {
+        Stamp {
+            boot: BootTime::ZERO + Duration::from_secs(seconds),
+            wall: WallTime(1_800_000_000_000 + seconds as i64 * 1_000),
+            boot_id: String::new(),
+        }
+    }
+
+    fn luma(jpeg: &[u8], size: Size) -> Vec<u8> {
+        let options = DecoderOptions::default().jpeg_set_out_colorspace(ColorSpace::Luma);
+        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(jpeg), options);
+        let pixels = decoder.decode().expect("it is a JPEG");
+        assert_eq!(
+            pixels.len(),
+            usize::from(size.width) * usize::from(size.height)
+        );
+        pixels
+    }
+
+    #[test]
+    fn a_photo_has_all_that_moves_and_the_rest_of_the_first_one() {
+        for (width, height) in [(640, 480), (100, 75), (33, 17), (1920, 1080), (1, 1)] {
+            let size = Size { width, height };
+            let scenery = Scenery::at(&at(1), size);
+            let all: Vec<u16> = (0..height.div_ceil(BLOCK)).collect();
+            let whole = |second| {
+                Rows::encode(Scene::at(&at(second), size, &scenery.grain, &all))
+                    .with(&scenery.first, &[])
+            };
+            assert!(scenery.photo(&at(1)) == whole(1), "{size:?}");
+
+            let (first, then) = (luma(&whole(1), size), luma(&whole(3), size));
+            let photo = luma(&scenery.photo(&at(3)), size);
+            for (row, pixels) in photo.chunks(width.into()).enumerate() {
+                let moves = scenery.moving.contains(&(row as u16 / BLOCK));
+                let from = if moves { &then } else { &first };
+                assert!(
+                    pixels == &from[row * usize::from(width)..][..width.into()],
+                    "{size:?}, row {row}"
+                );
+            }
+        }
+    }
 }
