@@ -7,13 +7,13 @@ use crate::recogniser;
 
 /// Tries, and how many of them went wrong.
 #[derive(Debug, Default)]
-struct Count {
-    wrong: u64,
-    of: u64,
+pub(crate) struct Count {
+    pub(crate) wrong: u64,
+    pub(crate) of: u64,
 }
 
 impl Count {
-    fn add(&mut self, wrong: bool) {
+    pub(crate) fn add(&mut self, wrong: bool) {
         self.wrong += u64::from(wrong);
         self.of += 1;
     }

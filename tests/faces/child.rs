@@ -119,6 +119,7 @@ fn a_child_that_is_killed_is_a_trouble_until_the_next_one_looks() {
     house.enrols_anna();
     house.somebody_comes_in();
     let child = until("a child that looks", || house.child());
+    let before = house.status();
     kill_process(child, Signal::KILL).unwrap();
     let trouble = until("the trouble", || house.trouble());
     assert!(trouble.contains("recognising faces failed"), "{trouble}");
@@ -126,7 +127,10 @@ fn a_child_that_is_killed_is_a_trouble_until_the_next_one_looks() {
     until("the trouble's end", || {
         house.trouble().is_none().then_some(())
     });
-    assert_eq!(house.status()["state"], "pending", "the panel is untouched");
+    // On a busy machine the entry delay may have run out by now, and done what it would have done.
+    let after = house.status();
+    let untouched = (&after["state"], &after["until"]) == (&before["state"], &before["until"]);
+    assert!(untouched || after["state"] == "triggered", "{after}");
 
     // Nobody is awaited any more, and what ends then is missed by nobody.
     house.ask(Method::POST, "disarm", Some(json!({})));
