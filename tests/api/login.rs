@@ -175,6 +175,25 @@ fn a_guest_changes_their_own_password_with_the_one_they_have_and_nothing_else() 
 }
 
 #[test]
+fn an_owners_own_password_asks_for_the_old_one_however_they_write_their_name() {
+    let house = FakeHouse::run();
+    let browser = house.logs_in("Anna");
+    for name in ["anna", " Anna", "ANNA "] {
+        let new = json!({"name": name, "password": "battery staple"});
+        let answer = browser.asks("POST", "/api/v1/accounts", &new.to_string());
+        assert_eq!(answer.status, 400, "{name:?}: {}", answer.text());
+        let fields = format!(
+            "csrf={}&do=account&name={}&password=battery+staple&owner=true&back=/people",
+            browser.csrf,
+            name.replace(' ', "+"),
+        );
+        let answer = browser.submits("/act", &fields);
+        assert_eq!(answer.status, 400, "{name:?}: {}", answer.text());
+    }
+    assert_eq!(house.tries("Anna", PASSWORD).status, 303);
+}
+
+#[test]
 fn owners_let_others_in_and_out_and_one_owner_stays() {
     let house = FakeHouse::run();
     let ask = |method: &str, path: &str, body: &str| {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::{Notice, Page, checks, home, past, people};
 use crate::alarm::{Command, Mode, Right, Test};
+use crate::login::is_name_of;
 use crate::web::answer::Problem;
 use crate::web::form::Form;
 use crate::web::principal::{Visitor, owner_only};
@@ -167,7 +168,7 @@ async fn perform(app: &App, visitor: &Visitor, deed: Deed) -> Result<&'static st
         "account" => {
             owner_only(&by, "letting others in")?;
             let name = person()?;
-            if by.name.as_deref() == Some(name) {
+            if by.name.as_deref().is_some_and(|own| is_name_of(name, own)) {
                 let why = "your own password is changed where nobody can do it for you: \
                            asfaleia password NAME";
                 return Err(Problem::bad(why));
