@@ -1,6 +1,6 @@
 //! The listeners: TCP, with or without TLS, and the Unix socket; the same API on all.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,15 +25,18 @@ use super::tls::Tls;
 use super::{App, House, router};
 use crate::alarm::{Event, Trouble, TroubleCode};
 use crate::config::WebTls;
+use crate::login::Place;
 
 /// A client that takes longer to say what it wants, or says nothing more, is hung up on.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// A client that takes nothing of what it asked for in this time is hung up on. (A test waits for it.)
+const READS_WITHIN: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
 /// Requests that are being answered at the stop get so long.
 const GRACE: Duration = Duration::from_millis(500);
 /// Connections at once on each listener: two hundred dashboards and programs, and nobody may use up our
 /// file descriptors (1,024 where nobody says otherwise).
 const CONNECTIONS: usize = 320;
-/// Of one address, so that one client leaves places to others.
+/// Of one address, or one IPv6 network, so that one client leaves places to others.
 const OF_ONE_ADDRESS: usize = 240;
 /// What a connection may hold in memory of what it reads; the longest head of a request, too. hyper's
 /// own limit is 400 KiB, times all connections.
@@ -183,16 +186,17 @@ async fn accept(door: Door, router: Router, stop: &CancellationToken) {
     let _ = tokio::time::timeout(GRACE, finished).await;
 }
 
-/// How many connections each address has.
+/// How many connections there are from each place.
 #[derive(Clone, Default)]
-struct Crowd(Arc<Mutex<HashMap<IpAddr, usize>>>);
+struct Crowd(Arc<Mutex<BTreeMap<Place, usize>>>);
 
 impl Crowd {
     /// `None`: there are too many already. The Unix socket's clients have no address.
     fn enter(&self, from: Option<IpAddr>) -> Option<Counted> {
-        if let Some(address) = from {
+        let from = from.map(|address| Place::Address(address).counted());
+        if let Some(place) = from {
             let mut crowd = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = crowd.entry(address).or_default();
+            let count = crowd.entry(place).or_default();
             if *count >= OF_ONE_ADDRESS {
                 return None;
             }
@@ -203,16 +207,16 @@ impl Crowd {
 }
 
 /// One connection, as long as it lasts.
-struct Counted(Crowd, Option<IpAddr>);
+struct Counted(Crowd, Option<Place>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let Some(address) = self.1 else { return };
+        let Some(place) = self.1 else { return };
         let mut crowd = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = crowd.get_mut(&address) {
+        if let Some(count) = crowd.get_mut(&place) {
             *count -= 1;
             if *count == 0 {
-                crowd.remove(&address);
+                crowd.remove(&place);
             }
         }
     }
@@ -262,11 +266,26 @@ impl Door {
                 let (stream, from) = listener.accept().await?;
                 // A small answer leaves at once. It fails when the client is gone already.
                 let _ = stream.set_nodelay(true);
+                let _ = hang_up_on_who_does_not_read(&stream);
                 Ok((Client::Tcp(stream, tls.clone()), Some(from.ip())))
             }
             Door::Socket(socket) => Ok((Client::Unix(socket.accept().await?), None)),
         }
     }
+}
+
+/// Only the kernel sees whether they read: what we write waits in its buffers for a while. It counts
+/// also while a client answers that it has no room (tcp(7), `TCP_USER_TIMEOUT`).
+#[cfg(target_os = "linux")]
+fn hang_up_on_who_does_not_read(stream: &TcpStream) -> io::Result<()> {
+    let millis = u32::try_from(READS_WITHIN.as_millis()).expect("less than 49 days");
+    Ok(rustix::net::sockopt::set_tcp_user_timeout(stream, millis)?)
+}
+
+/// `simulate` alone runs elsewhere, on loopback.
+#[cfg(not(target_os = "linux"))]
+fn hang_up_on_who_does_not_read(_: &TcpStream) -> io::Result<()> {
+    Ok(())
 }
 
 enum Client {
@@ -297,4 +316,67 @@ async fn attend(client: Client, router: Router, stop: CancellationToken) -> io::
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::{Body, Bytes};
+    use axum::routing::get;
+    use futures_util::stream::unfold;
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn a_client_that_reads_nothing_is_hung_up_on() {
+        let gone = CancellationToken::new();
+        let writing = gone.clone();
+        let endless = get(async move || {
+            let kilobytes = Bytes::from_static(&[b'x'; 16 * 1024]);
+            let body = unfold(writing.drop_guard(), move |written| {
+                let more = Ok::<_, Infallible>(kilobytes.clone());
+                async move { Some((more, written)) }
+            });
+            Body::from_stream(body)
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let door = Door::Tcp {
+            listener,
+            tls: None,
+        };
+        let stop = CancellationToken::new();
+        let client = async {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let asks = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n";
+            stream.write_all(asks).await.unwrap();
+            let hung_up = tokio::time::timeout(DEADLINE, gone.cancelled()).await;
+            drop(stream);
+            hung_up.is_ok()
+        };
+        let router = Router::new().route("/", endless);
+        let hung_up = tokio::select! {
+            () = accept(door, router, &stop) => panic!("it goes on"),
+            hung_up = client => hung_up,
+        };
+        assert!(hung_up, "it is written to for ever");
+    }
+
+    #[test]
+    fn a_household_has_its_share_of_connections_and_leaves_the_others_theirs() {
+        let crowd = Crowd::default();
+        let from = |address: &str| crowd.enter(Some(address.parse().unwrap()));
+        let many = (0..OF_ONE_ADDRESS).map(|it| from(&format!("2001:db8:0:1::{it:x}")));
+        let many: Vec<Option<Counted>> = many.collect();
+        assert!(many.iter().all(Option::is_some));
+        assert!(from("2001:db8:0:1:ffff::1").is_none());
+        assert!(from("2001:db8:0:2::1").is_some());
+        assert!(from("192.0.2.1").is_some() && crowd.enter(None).is_some());
+        drop(many);
+        assert!(from("2001:db8:0:1:ffff::1").is_some());
+    }
 }
