@@ -67,6 +67,7 @@ async function refresh() {
       const answer = await fetch(url, { headers: { accept: 'text/html' }, signal: AbortSignal.timeout(SILENT) })
       if (answer.redirected || answer.status === 401) { location.reload(); return }
       const page = await answer.text()
+      if (!answer.ok) throw new Error(page)
       // What a form was answered meanwhile is newer.
       if (asked === quiet) take(page, true)
       live()
@@ -76,8 +77,10 @@ async function refresh() {
   fetching = false
 }
 
+// Answers whether it was a page: an error may be none.
 function take(html, keepNotice) {
   const page = new DOMParser().parseFromString(html, 'text/html')
+  if (!page.querySelector('main')) return false
   const notice = document.getElementById('notice')
   if (keepNotice && notice) page.getElementById('notice')?.remove()
   if (keepNotice && notice) page.querySelector('main').prepend(notice.cloneNode(true))
@@ -86,6 +89,20 @@ function take(html, keepNotice) {
     become(document.querySelector(part), page.querySelector(part))
   shown = Date.now()
   tick()
+  return true
+}
+
+function refused(words) {
+  document.getElementById('notice')?.remove()
+  const notice = document.createElement('div'), text = document.createElement('p')
+  Object.assign(notice, { id: 'notice', className: 'notice bad', role: 'alert' })
+  text.textContent = words
+  notice.append(text)
+  document.querySelector('main').prepend(notice)
+}
+
+function errorOf(body) {
+  try { return JSON.parse(body).error } catch { return 'The house did not answer. Look whether it was done.' }
 }
 
 // Makes `old` what `now` is, and touches nothing that is the same: focus, what was typed, and photos
@@ -156,7 +173,7 @@ document.addEventListener('submit', async event => {
     quiet++
     if (answer.ok) form.reset()
     else form.querySelectorAll('[type="password"]').forEach(it => { it.value = '' })
-    take(html, false)
+    if (!take(html, false)) refused(errorOf(html))
     fading = null // a new word in the place of an old one
     document.getElementById('notice')?.scrollIntoView({ block: 'nearest' })
   } catch { lost() } finally { form.ariaBusy = null }
