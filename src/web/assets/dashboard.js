@@ -24,7 +24,11 @@ function listen() {
     ahead = Date.parse(JSON.parse(event.data)) - Date.now()
     alive()
   })
-  stream.onerror = () => lost()
+  stream.onerror = () => {
+    lost()
+    // It was refused. Asked for its page, the house says where to: the session may have ended.
+    if (stream.readyState === EventSource.CLOSED) refreshSoon()
+  }
 }
 
 function alive() {
@@ -41,7 +45,7 @@ function lost() {
 }
 
 function live() {
-  if (root.dataset.link === 'live') return
+  if (root.dataset.link === 'live' || Date.now() - heard > SILENT) return
   root.dataset.link = 'live'
   banner.hidden = true
   document.getElementById('link-words').textContent = 'Live'
