@@ -24,7 +24,7 @@ use super::socket::Socket;
 use super::tls::Tls;
 use super::{App, House, router};
 use crate::alarm::{Event, Trouble, TroubleCode};
-use crate::config::WebTls;
+use crate::config::{self, WebTls};
 use crate::login::Place;
 
 /// A client that takes longer to say what it wants, or says nothing more, is hung up on.
@@ -58,13 +58,15 @@ pub async fn serve(
         stop: stop.clone(),
     };
     let router = router(app.clone());
+    // Until the next start: what a reload says of it is not of this port.
+    let web = app.house.config.borrow().web.clone();
     let on_tcp = async {
         let listener = tokio::select! {
             () = stop.cancelled() => None,
             listener = tcp => listener,
         };
         if let Some(listener) = listener {
-            at_tcp(&app.house, listener, router.clone(), &stop).await;
+            at_tcp(&app.house, web, listener, router.clone(), &stop).await;
         }
     };
     let on_socket = async {
@@ -77,18 +79,28 @@ pub async fn serve(
     stop.cancelled().await;
 }
 
-async fn at_tcp(house: &House, listener: TcpListener, router: Router, stop: &CancellationToken) {
-    let Some(files) = certificate_files(house) else {
-        let tls = None;
-        return accept(Door::Tcp { listener, tls }, router, stop).await;
+async fn at_tcp(
+    house: &House,
+    web: Option<config::Web>,
+    listener: TcpListener,
+    router: Router,
+    stop: &CancellationToken,
+) {
+    let proxied = web.as_ref().is_some_and(|web| web.behind_proxy);
+    let door = |tls| Door::Tcp {
+        listener,
+        tls,
+        proxied,
+    };
+    let Some(files) = web.and_then(|web| web.tls) else {
+        return accept(door(None), router, stop).await;
     };
     let Some(tls) = first_certificate(house, files, stop).await else {
         return;
     };
     let renewing = renew(house, &tls);
-    let tls = Some(Arc::clone(&tls));
     tokio::select! {
-        () = accept(Door::Tcp { listener, tls }, router, stop) => {}
+        () = accept(door(Some(Arc::clone(&tls))), router, stop) => {}
         () = renewing => {}
     }
 }
@@ -254,6 +266,7 @@ enum Door {
     Tcp {
         listener: TcpListener,
         tls: Option<Arc<Tls>>,
+        proxied: bool,
     },
     Socket(Socket),
 }
@@ -262,12 +275,21 @@ impl Door {
     /// The next client, and their address.
     async fn next(&self) -> io::Result<(Client, Option<IpAddr>)> {
         match self {
-            Door::Tcp { listener, tls } => {
+            Door::Tcp {
+                listener,
+                tls,
+                proxied,
+            } => {
                 let (stream, from) = listener.accept().await?;
                 // A small answer leaves at once. It fails when the client is gone already.
                 let _ = stream.set_nodelay(true);
                 let _ = hang_up_on_who_does_not_read(&stream);
-                Ok((Client::Tcp(stream, tls.clone()), Some(from.ip())))
+                let client = Client::Tcp {
+                    stream,
+                    tls: tls.clone(),
+                    proxied: *proxied,
+                };
+                Ok((client, Some(from.ip())))
             }
             Door::Socket(socket) => Ok((Client::Unix(socket.accept().await?), None)),
         }
@@ -289,24 +311,33 @@ fn hang_up_on_who_does_not_read(_: &TcpStream) -> io::Result<()> {
 }
 
 enum Client {
-    Tcp(TcpStream, Option<Arc<Tls>>),
+    Tcp {
+        stream: TcpStream,
+        tls: Option<Arc<Tls>>,
+        proxied: bool,
+    },
     Unix(UnixStream),
 }
 
 /// From the handshake, if there is one, to the end.
 async fn attend(client: Client, router: Router, stop: CancellationToken) -> io::Result<()> {
-    let (stream, tls) = match client {
+    let (stream, tls, proxied) = match client {
         Client::Unix(stream) => {
             connection(stream, Peer::Socket, router, stop).await;
             return Ok(());
         }
-        Client::Tcp(stream, tls) => (stream, tls),
+        Client::Tcp {
+            stream,
+            tls,
+            proxied,
+        } => (stream, tls, proxied),
     };
     let (ours, theirs) = (stream.local_addr()?, stream.peer_addr()?.ip());
     let peer = |certificate| Peer::Tcp {
         ours,
         theirs,
         certificate,
+        proxied,
     };
     match tls {
         None => connection(stream, peer(None), router, stop).await,
@@ -348,6 +379,7 @@ mod tests {
         let door = Door::Tcp {
             listener,
             tls: None,
+            proxied: false,
         };
         let stop = CancellationToken::new();
         let client = async {

@@ -51,6 +51,7 @@ pub(crate) struct FakeHouse {
     broken: Arc<AtomicBool>,
     pub(crate) live: broadcast::Sender<Line>,
     pub(crate) status: watch::Sender<Arc<Snapshot>>,
+    config: watch::Sender<Arc<Config>>,
     pub(crate) stop: CancellationToken,
     pub(crate) serving: Option<tokio::task::JoinHandle<()>>,
     pub(crate) runtime: tokio::runtime::Runtime,
@@ -154,12 +155,12 @@ impl FakeHouse {
         let sim = Arc::new(FakeSim::default());
         let (live, _) = broadcast::channel(16);
         let (status, status_seen) = watch::channel(Arc::new(snapshot()));
-        let (_, config) = watch::channel(Arc::new(Config {
+        let (config, config_seen) = watch::channel(Arc::new(Config {
             web,
             ..configuration()
         }));
         let house = House {
-            config,
+            config: config_seen,
             inbox,
             status: status_seen,
             outputs: Arc::new(FakeOutputs),
@@ -198,6 +199,7 @@ impl FakeHouse {
             broken,
             live,
             status,
+            config,
             stop,
             serving: Some(serving),
             runtime,
@@ -218,6 +220,13 @@ impl FakeHouse {
 
     pub(crate) fn reloads(&self, outcome: Result<String, String>) {
         *self.reload.lock().unwrap() = outcome;
+    }
+
+    /// A reload puts another configuration into force.
+    pub(crate) fn reconfigure(&self, change: impl FnOnce(&mut Config)) {
+        let mut config = configuration();
+        change(&mut config);
+        self.config.send_replace(Arc::new(config));
     }
 
     /// From now on panel, history, camera, and all that keeps something fail.
@@ -332,7 +341,7 @@ pub(crate) fn snapshot() -> Snapshot {
     }
 }
 
-fn proxied() -> config::Web {
+pub(crate) fn proxied() -> config::Web {
     config::Web {
         listen: "127.0.0.1:8080".parse().unwrap(),
         tls: None,

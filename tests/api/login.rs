@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::house::{FakeHouse, GUESTS_TOKEN, OWNERS_TOKEN, PASSWORD};
+use super::house::{FakeHouse, GUESTS_TOKEN, OWNERS_TOKEN, PASSWORD, proxied};
 use super::wire::Answer;
 use asfaleia::alarm::{Command, Origin, Right};
 
@@ -375,6 +375,22 @@ fn behind_a_proxy_each_client_counts_by_itself_by_what_the_proxy_says_last() {
 #[test]
 fn without_a_proxy_nobody_writes_where_they_come_from() {
     let house = FakeHouse::run();
+    assert_eq!(house.tries("Anna", "wrong").status, 401);
+    let claimed = house.form(
+        "/login",
+        &[("X-Forwarded-For", "192.0.2.77")],
+        "name=Anna&password=wrong",
+    );
+    assert_eq!(claimed.status, 429);
+}
+
+#[test]
+fn a_proxy_that_a_reload_names_is_believed_with_the_next_start() {
+    let house = FakeHouse::run();
+    assert_eq!(house.tcp("GET", "/healthz", "").status, 200, "it serves");
+    house.reconfigure(|config| config.web = Some(proxied()));
+    let elsewhere = house.tcp_with("GET", "/healthz", &[("Host", "evil.example")], "");
+    assert_eq!(elsewhere.status, 403);
     assert_eq!(house.tries("Anna", "wrong").status, 401);
     let claimed = house.form(
         "/login",
