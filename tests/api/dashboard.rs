@@ -95,6 +95,22 @@ fn every_page_is_drawn_and_a_stranger_to_it_is_told() {
 }
 
 #[test]
+fn a_history_that_cannot_be_read_is_told_and_is_not_an_empty_one() {
+    let mut house = FakeHouse::simulate();
+    house.breaks();
+    for (path, empty) in [
+        ("/", "No incident is in the history"),
+        ("/people?silent=true", "There was none"),
+    ] {
+        let page = house.tcp("GET", path, "");
+        assert_eq!(page.status, 200, "{path}");
+        let html = page.text();
+        assert!(html.contains("The history cannot be read"), "{html}");
+        assert!(!html.contains(empty), "{html}");
+    }
+}
+
+#[test]
 fn a_browser_keeps_what_pages_share_and_asks_whether_it_is_the_same() {
     let house = FakeHouse::simulate();
     let host = house.address.to_string();

@@ -33,6 +33,7 @@ pub(super) async fn draw(page: Page<'_>) -> Response {
     let time = page.time();
     // A history that cannot be read hides nothing of what is now.
     let lately = ask(house, |history| history.incidents(None, LATELY)).await;
+    let unreadable = lately.is_err();
     let lately: Vec<Value> = lately.unwrap_or_default();
     let lately = lately.iter().filter(|it| !it["ended"].is_null());
     let lately: Vec<Value> = lately.map(|it| shown(it, &time)).collect();
@@ -95,6 +96,7 @@ pub(super) async fn draw(page: Page<'_>) -> Response {
         "troubles": troubles,
         "waiting": waiting,
         "lately": lately,
+        "unreadable": unreadable,
         "proven": proven(&page),
     });
     page.draw("home.html", view)
