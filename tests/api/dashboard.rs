@@ -1,6 +1,9 @@
 //! The dashboard's pages and forms, as a browser without scripts meets them.
 
-use asfaleia::alarm::{Answer, Command, Mode};
+use std::time::Duration;
+
+use asfaleia::alarm::{Answer, Command, GasStatus, Mode, SensorKind};
+use asfaleia::config::{Active, Exhaust, OutputLine};
 
 use super::house::{FakeHouse, GUESTS_TOKEN, OWNERS_TOKEN};
 use super::wire::Answer as Page;
@@ -108,6 +111,44 @@ fn a_history_that_cannot_be_read_is_told_and_is_not_an_empty_one() {
         assert!(html.contains("The history cannot be read"), "{html}");
         assert!(!html.contains(empty), "{html}");
     }
+}
+
+#[test]
+fn a_fan_without_a_gas_sensor_says_nothing_of_the_air() {
+    let house = FakeHouse::simulate();
+    house.reconfigure(|config| {
+        config.exhaust = Some(Exhaust {
+            output: OutputLine {
+                line: None,
+                active: Active::High,
+            },
+            run_on: Duration::from_secs(300),
+            max_run: Duration::from_secs(3_600),
+        });
+    });
+    let page = |gas, watched| {
+        house.change_status(|snapshot| {
+            let sensors = &mut snapshot.status.sensors;
+            sensors.retain(|it| watched || it.kind != SensorKind::Gas);
+            snapshot.status.gas = gas;
+        });
+        house.tcp("GET", "/", "").text()
+    };
+    let clean = "The air is clean";
+    let html = page(GasStatus::Clear, true);
+    assert!(html.contains(clean), "{html}");
+    let html = page(GasStatus::Clear, false);
+    assert!(
+        !html.contains(clean) && !html.contains("Gas is watched"),
+        "{html}"
+    );
+    assert!(
+        html.contains("No gas sensor") && html.contains("id=\"fan\""),
+        "{html}"
+    );
+    // Its sensor was taken out of the configuration while the fan ran.
+    let html = page(GasStatus::Alarm, false);
+    assert!(html.contains("<h2 id=\"gas-title\">Gas!</h2>"), "{html}");
 }
 
 #[test]
