@@ -230,6 +230,18 @@ fn a_refused_form_says_why_and_offers_to_arm_anyway() {
     ] {
         assert!(page.contains(shown), "{shown} is missing in {page}");
     }
+    let force = |page: &str| {
+        let (_, form) = page.split_once("name=\"force\"").unwrap();
+        form.split_once("</form>").unwrap().0.to_owned()
+    };
+    assert!(!force(&page).contains("name=\"pin\""), "{page}");
+    let page = house
+        .sends("do=arm&mode=home&pin=1234&back=/pin", &[])
+        .text();
+    let form = force(&page);
+    assert!(form.contains("name=\"pin\" type=\"password\""), "{page}");
+    assert!(form.contains("name=\"back\" value=\"/pin\""), "{page}");
+    assert!(!page.contains("1234"), "a PIN is never shown");
     house.answer(Answer::TooSoon("wait a minute".to_owned()));
     let answer = house.sends("do=disarm&pin=1234&back=/pin", &[]);
     assert_eq!(answer.status, 429);

@@ -76,6 +76,7 @@ pub(in crate::web) async fn act(
 ) -> Response {
     let back = deed.back.clone().unwrap_or_default();
     let (what, mode) = (deed.what.clone(), deed.mode.unwrap_or(Mode::Away));
+    let pin = deed.pin.is_some();
     match perform(&app, &visitor, deed).await {
         Ok(done) => {
             let to = match back.as_str() {
@@ -89,6 +90,7 @@ pub(in crate::web) async fn act(
             let mut notice = Notice::from(problem);
             if what == "arm" && notice.status == StatusCode::CONFLICT {
                 notice.force = Some(mode.word());
+                notice.pin = pin;
             }
             let notice = Some(notice);
             let (app, visitor) = (&app, &visitor);
