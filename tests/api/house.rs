@@ -159,7 +159,9 @@ impl FakeHouse {
             web,
             ..configuration()
         }));
+        let hangs = Arc::clone(&broken);
         let house = House {
+            panel_turns: Arc::new(move || !hangs.load(Relaxed)),
             config: config_seen,
             inbox,
             status: status_seen,
@@ -229,9 +231,14 @@ impl FakeHouse {
         self.config.send_replace(Arc::new(config));
     }
 
+    /// From now on panel, history, camera, and all that keeps something hang.
+    pub(crate) fn hangs(&self) {
+        self.broken.store(true, Relaxed);
+    }
+
     /// From now on panel, history, camera, and all that keeps something fail.
     pub(crate) fn breaks(&mut self) {
-        self.broken.store(true, Relaxed);
+        self.hangs();
         // Nobody says any more how the panel is.
         self.status = watch::channel(Arc::new(snapshot())).0;
     }
