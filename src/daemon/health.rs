@@ -3,6 +3,9 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use tokio::sync::watch;
+use tokio::time::Instant;
+
 use super::hands::CameraSlot;
 use super::sources;
 use crate::alarm::{Event, Trouble, TroubleCode};
@@ -19,6 +22,29 @@ const CAMERA_WITHIN: Duration = Duration::from_secs(15);
 /// A worn card may take seconds for a commit.
 const STORE_WITHIN: Duration = Duration::from_secs(10);
 
+/// A panel that has not answered for so long hangs: it is asked each 10 s, and has 5 s.
+const PANEL_SILENT: Duration = Duration::from_secs(20);
+
+/// When the panel answered last. One that hangs cannot tell anybody so.
+#[derive(Clone)]
+pub(super) struct LastAnswer(watch::Sender<Instant>);
+
+impl LastAnswer {
+    /// It is about to begin.
+    pub(super) fn expected() -> Self {
+        LastAnswer(watch::Sender::new(Instant::now()))
+    }
+
+    fn came(&self) {
+        self.0.send_replace(Instant::now());
+    }
+
+    /// It is not older than the panel may need.
+    pub(super) fn is_recent(&self) -> bool {
+        self.0.borrow().elapsed() < PANEL_SILENT
+    }
+}
+
 /// The threads that have to turn as long as the program runs. (Tasks, and who watches wires, are
 /// asked from where they are started.)
 pub(super) fn watched(
@@ -26,8 +52,10 @@ pub(super) fn watched(
     inbox: &Inbox,
     store: &StoreHandle,
     camera: &CameraSlot,
+    panel: &LastAnswer,
 ) -> [Watched; 3] {
     let (inbox, store, camera) = (inbox.clone(), store.clone(), camera.clone());
+    let panel = panel.clone();
     let runtime = tokio::runtime::Handle::current();
     let spawner = runtime.clone();
     [
@@ -36,9 +64,10 @@ pub(super) fn watched(
             within: PANEL_WITHIN,
             stakes: Stakes::Protection,
             ask: Box::new(move |question| {
-                let inbox = inbox.clone();
+                let (inbox, panel) = (inbox.clone(), panel.clone());
                 spawner.spawn(async move {
                     if inbox.ask(Event::Tick).await.is_some() {
+                        panel.came();
                         let _ = question.send(());
                     }
                 });
@@ -128,5 +157,21 @@ pub(super) fn start_troubles(
             simulated.join(", ")
         );
         inbox.send(raised(TroubleCode::Simulated, "", text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panel_hangs_when_it_has_not_answered_for_longer_than_it_may_need() {
+        let panel = LastAnswer::expected();
+        tokio::time::advance(Duration::from_secs(19)).await;
+        assert!(panel.is_recent(), "the first question may be under way");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(!panel.is_recent());
+        panel.came();
+        assert!(panel.is_recent());
     }
 }

@@ -61,7 +61,7 @@ use crate::web::{self, House, ServiceKind, Sim};
 use away::Absence;
 use devices::{Cameras, buzzer, exhaust, or_trouble};
 use drills::Drills;
-use health::{raised, start_troubles};
+use health::{LastAnswer, raised, start_troubles};
 use machine::{Machine, Watchman};
 use people::People;
 use reload::Reloader;
@@ -299,7 +299,8 @@ pub async fn run(
         })
         .context("starting the panel's thread")?;
 
-    let _watched = health::watched(&pulses, &inbox, &actor.handle(), &camera_slot);
+    let panel = LastAnswer::expected();
+    let _watched = health::watched(&pulses, &inbox, &actor.handle(), &camera_slot, &panel);
 
     // Sensors.
     let simulated = SharedSensors::new(&config, simulated_board.as_ref(), inbox.clone());
@@ -353,6 +354,7 @@ pub async fn run(
         config: config_now.clone(),
         inbox: inbox.clone(),
         status: snapshot_now,
+        panel_turns: Arc::new(move || panel.is_recent()),
         outputs: Arc::new(ShownOutputs(outputs)),
         history: Arc::new(ShownHistory(history.clone(), shelf)),
         live: journal.live(),

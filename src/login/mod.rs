@@ -83,6 +83,12 @@ pub enum Key {
     Token(Hash),
 }
 
+/// Somebody wrote this for the account: small and large letters are the same, as telephones write
+/// names their own way.
+pub fn is_name_of(written: &str, account: &str) -> bool {
+    written.trim().to_lowercase() == account.to_lowercase()
+}
+
 /// Why somebody may not come in, or somebody else not be let in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotIn {
@@ -448,12 +454,10 @@ impl Logins {
         hashed.await.map_err(|_| failed_inside())
     }
 
-    /// Small and large letters are the same: telephones write names their own way.
     fn account(&self, name: &str) -> Option<Account> {
-        let meant = name.trim().to_lowercase();
         let known = self.known();
         let mut accounts = known.accounts.iter();
-        accounts.find(|it| it.name.to_lowercase() == meant).cloned()
+        accounts.find(|it| is_name_of(name, &it.name)).cloned()
     }
 
     fn sessions_of(&self, account: &str) -> Vec<Hash> {

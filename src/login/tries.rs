@@ -35,8 +35,8 @@ pub enum Place {
 }
 
 impl Place {
-    /// A household has an IPv6 network, not an address.
-    fn counted(self) -> Place {
+    /// What counts as one place: a household has an IPv6 network, not an address.
+    pub(crate) fn counted(self) -> Place {
         match self {
             Place::Address(address) => Place::Address(match address.to_canonical() {
                 IpAddr::V6(address) if !address.is_loopback() => {

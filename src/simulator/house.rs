@@ -91,7 +91,7 @@ impl SimulatedHouse {
     async fn perform(&self, scenario: &Scenario, state: &str, inbox: &Inbox) {
         // As another scenario may have left it.
         self.world.faults.change(|faults| faults.phone = None);
-        if state != scenario.mode.map_or("disarmed", Mode::word) {
+        if state != scenario.mode.map_or("disarmed", Mode::state_name) {
             let player = Player::new(self, inbox);
             let by = Actor::owner(Origin::Dashboard);
             let asks = |command| Event::Command {

@@ -13,6 +13,7 @@ use super::fields::Fields;
 use super::login::problem;
 use super::principal::{Visitor, owner_only};
 use crate::alarm::{Actor, Origin, Right};
+use crate::login::is_name_of;
 
 /// What somebody is let in as.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -68,7 +69,7 @@ pub(super) async fn set(
             r#"say who, and which: {"name": "Anna", "password": "…", "role": "owner"|"guest"}"#,
         ));
     };
-    let is_own = own.as_ref() == Some(&name);
+    let is_own = own.as_ref().is_some_and(|own| is_name_of(&name, own));
     if !is_own || new.role.is_some() {
         owner_only(&by, "letting others in")?;
     }

@@ -30,6 +30,9 @@ pub(super) enum Peer {
         theirs: IpAddr,
         /// The certificate that they were shown, where there is TLS.
         certificate: Option<Arc<Certificate>>,
+        /// A proxy stands before us, as `[web]` said when we began: the port stays as it is until the
+        /// next start.
+        proxied: bool,
     },
 }
 
@@ -94,12 +97,15 @@ fn admit(app: &App, peer: &Peer, request: &mut Request) -> Result<(), Problem> {
     let changes = !request.method().is_safe();
     let is_form = FORMS.contains(&path);
     if let Peer::Tcp {
-        ours, certificate, ..
+        ours,
+        certificate,
+        proxied,
+        ..
     } = peer
     {
         let known = |name: &str| {
             let certified = certificate.as_ref();
-            principal::behind_proxy(&app.house)
+            *proxied
                 || is_ours(name, *ours, certified.is_some())
                 || certified.is_some_and(|it| it.names(host_of(name)))
         };

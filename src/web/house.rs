@@ -27,6 +27,8 @@ pub struct House {
     /// The panel at this moment. Its sender belongs to the panel: when that is gone, `/healthz`
     /// says so.
     pub status: watch::Receiver<Arc<Snapshot>>,
+    /// The panel turns: a snapshot looks the same when it hangs.
+    pub panel_turns: Arc<dyn Fn() -> bool + Send + Sync>,
     /// The outputs as they are.
     pub outputs: Arc<dyn Outputs>,
     /// What happened.
@@ -51,6 +53,13 @@ pub struct House {
     pub logins: Logins,
     /// The program's version.
     pub version: &'static str,
+}
+
+impl House {
+    /// The panel is there, and turns.
+    pub(super) fn panel_lives(&self) -> bool {
+        self.status.has_changed().is_ok() && (self.panel_turns)()
+    }
 }
 
 /// Reads the configuration file again and applies it: what changed, or why it is refused.

@@ -51,7 +51,7 @@ pub(super) async fn welcome_page(
 ) -> Response {
     match elsewhere(&app.house, "/welcome") {
         Some(other) => other.into_response(),
-        None => welcome_form(&app.house, &peer, None).into_response(),
+        None => welcome_form(&peer, None).into_response(),
     }
 }
 
@@ -68,9 +68,9 @@ pub(super) async fn log_in(
     Form(Credentials { name, password }): Form<Credentials>,
 ) -> Response {
     let house = &app.house;
-    let from = place(house, &peer, &headers);
+    let from = place(&peer, &headers);
     match house.logins.log_in(&name, password, from).await {
-        Ok(secret) => inside(house, &peer, &secret),
+        Ok(secret) => inside(&peer, &secret),
         Err(why) => (problem(&why).status, login_form(Some(&why))).into_response(),
     }
 }
@@ -91,7 +91,7 @@ pub(super) async fn welcome(
 ) -> Response {
     let house = &app.house;
     let refused = |why: NotIn| {
-        let form = welcome_form(house, &peer, Some(&why));
+        let form = welcome_form(&peer, Some(&why));
         (problem(&why).status, form).into_response()
     };
     if house.kind == ServiceKind::Simulate {
@@ -100,8 +100,8 @@ pub(super) async fn welcome(
     if visit.password.expose_secret() != visit.again.expose_secret() {
         return refused(NotIn::Different);
     }
-    let from = place(house, &peer, &headers);
-    let here = is_here(house, &peer);
+    let from = place(&peer, &headers);
+    let here = is_here(&peer);
     let welcomed = house
         .logins
         .welcome(
@@ -113,7 +113,7 @@ pub(super) async fn welcome(
         )
         .await;
     match welcomed {
-        Ok(secret) => inside(house, &peer, &secret),
+        Ok(secret) => inside(&peer, &secret),
         Err(why) => refused(why),
     }
 }
@@ -139,17 +139,17 @@ pub(super) async fn log_out(
             .await;
         out.map_err(|why| problem(&why))?;
     }
-    Ok(with_cookie(house, &peer, "", 0, first_page(house)))
+    Ok(with_cookie(&peer, "", 0, first_page(house)))
 }
 
 /// Logged in: the cookie, and the house.
-fn inside(house: &House, peer: &Peer, secret: &str) -> Response {
-    with_cookie(house, peer, secret, COOKIE_LASTS_S, "/")
+fn inside(peer: &Peer, secret: &str) -> Response {
+    with_cookie(peer, secret, COOKIE_LASTS_S, "/")
 }
 
-fn with_cookie(house: &House, peer: &Peer, secret: &str, lasts: u32, to: &str) -> Response {
-    let name = cookie_name(house, peer);
-    let secure = match is_encrypted(house, peer) {
+fn with_cookie(peer: &Peer, secret: &str, lasts: u32, to: &str) -> Response {
+    let name = cookie_name(peer);
+    let secure = match is_encrypted(peer) {
         true => "; Secure",
         false => "",
     };
@@ -190,12 +190,12 @@ fn login_form(why: Option<&NotIn>) -> Html<String> {
     page(&form)
 }
 
-fn welcome_form(house: &House, peer: &Peer, why: Option<&NotIn>) -> Html<String> {
+fn welcome_form(peer: &Peer, why: Option<&NotIn>) -> Html<String> {
     let mut form = String::new();
     refusal(&mut form, why);
     form += "<p>Nobody has a password yet. Choose yours: with it you arm and disarm this house.</p>\
              <form method=\"post\" action=\"/welcome\" class=\"login\">";
-    if !is_here(house, peer) {
+    if !is_here(peer) {
         form += "<label>Code <input name=\"code\" autocomplete=\"off\" autocapitalize=\"characters\" \
                  spellcheck=\"false\" required></label>\
                  <p class=\"dim\">The service has written it into its log: <code>journalctl -u \

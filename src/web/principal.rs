@@ -71,7 +71,7 @@ impl Visitor {
 /// Who asks: the socket is the owner (its file rights say who may), so is loopback under
 /// `simulate`; any other TCP shows a token or a session's cookie.
 pub(super) fn who(house: &House, peer: &Peer, headers: &HeaderMap) -> Result<Visitor, Problem> {
-    let place = place(house, peer, headers);
+    let place = place(peer, headers);
     match (peer, house.kind) {
         (Peer::Socket, ServiceKind::Run | ServiceKind::Simulate) => {
             return Ok(Visitor::owner(Origin::Socket, place));
@@ -87,7 +87,7 @@ pub(super) fn who(house: &House, peer: &Peer, headers: &HeaderMap) -> Result<Vis
         let holder = holder.ok_or_else(|| unknown("this is no API token, or was revoked"))?;
         return Ok(Visitor::holding(holder, Origin::Token, None, place));
     }
-    let session = cookie(headers, cookie_name(house, peer)).and_then(|secret| {
+    let session = cookie(headers, cookie_name(peer)).and_then(|secret| {
         let holder = house.logins.session(secret)?;
         let csrf = Some(house.logins.csrf(secret));
         Some(Visitor::holding(holder, Origin::Dashboard, csrf, place))
@@ -106,11 +106,14 @@ fn unknown(why: &str) -> Problem {
 
 /// Where a request comes from. Behind a proxy its last word counts: what stands before it in
 /// `X-Forwarded-For` anybody may have written.
-pub(super) fn place(house: &House, peer: &Peer, headers: &HeaderMap) -> Place {
-    let Peer::Tcp { theirs, .. } = peer else {
+pub(super) fn place(peer: &Peer, headers: &HeaderMap) -> Place {
+    let Peer::Tcp {
+        theirs, proxied, ..
+    } = peer
+    else {
         return Place::CommandLine;
     };
-    if !behind_proxy(house) {
+    if !proxied {
         return Place::Address(*theirs);
     }
     let last = headers.get_all("x-forwarded-for").iter().next_back();
@@ -122,30 +125,31 @@ pub(super) fn place(house: &House, peer: &Peer, headers: &HeaderMap) -> Place {
 }
 
 /// Whoever connects is at this machine, and not behind a proxy that is.
-pub(super) fn is_here(house: &House, peer: &Peer) -> bool {
+pub(super) fn is_here(peer: &Peer) -> bool {
     match peer {
         Peer::Socket => true,
-        Peer::Tcp { theirs, .. } => theirs.to_canonical().is_loopback() && !behind_proxy(house),
+        Peer::Tcp {
+            theirs, proxied, ..
+        } => theirs.to_canonical().is_loopback() && !proxied,
     }
 }
 
-pub(super) fn behind_proxy(house: &House) -> bool {
-    let config = house.config.borrow();
-    config.web.as_ref().is_some_and(|web| web.behind_proxy)
-}
-
 /// What browsers see is encrypted.
-pub(super) fn is_encrypted(house: &House, peer: &Peer) -> bool {
+pub(super) fn is_encrypted(peer: &Peer) -> bool {
     match peer {
         Peer::Socket => false,
-        Peer::Tcp { certificate, .. } => certificate.is_some() || behind_proxy(house),
+        Peer::Tcp {
+            certificate,
+            proxied,
+            ..
+        } => certificate.is_some() || *proxied,
     }
 }
 
 /// Where it can, the name says that no other name of this machine, and no page without encryption,
 /// has set it (RFC 6265bis, section 4.1.3.2).
-pub(super) fn cookie_name(house: &House, peer: &Peer) -> &'static str {
-    match is_encrypted(house, peer) {
+pub(super) fn cookie_name(peer: &Peer) -> &'static str {
+    match is_encrypted(peer) {
         true => "__Host-asfaleia",
         false => "asfaleia",
     }

@@ -1,6 +1,6 @@
 //! The listeners: TCP, with or without TLS, and the Unix socket; the same API on all.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,16 +24,19 @@ use super::socket::Socket;
 use super::tls::Tls;
 use super::{App, House, router};
 use crate::alarm::{Event, Trouble, TroubleCode};
-use crate::config::WebTls;
+use crate::config::{self, WebTls};
+use crate::login::Place;
 
 /// A client that takes longer to say what it wants, or says nothing more, is hung up on.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// A client that takes nothing of what it asked for in this time is hung up on. (A test waits for it.)
+const READS_WITHIN: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
 /// Requests that are being answered at the stop get so long.
 const GRACE: Duration = Duration::from_millis(500);
 /// Connections at once on each listener: two hundred dashboards and programs, and nobody may use up our
 /// file descriptors (1,024 where nobody says otherwise).
 const CONNECTIONS: usize = 320;
-/// Of one address, so that one client leaves places to others.
+/// Of one address, or one IPv6 network, so that one client leaves places to others.
 const OF_ONE_ADDRESS: usize = 240;
 /// What a connection may hold in memory of what it reads; the longest head of a request, too. hyper's
 /// own limit is 400 KiB, times all connections.
@@ -55,13 +58,15 @@ pub async fn serve(
         stop: stop.clone(),
     };
     let router = router(app.clone());
+    // Until the next start: what a reload says of it is not of this port.
+    let web = app.house.config.borrow().web.clone();
     let on_tcp = async {
         let listener = tokio::select! {
             () = stop.cancelled() => None,
             listener = tcp => listener,
         };
         if let Some(listener) = listener {
-            at_tcp(&app.house, listener, router.clone(), &stop).await;
+            at_tcp(&app.house, web, listener, router.clone(), &stop).await;
         }
     };
     let on_socket = async {
@@ -74,18 +79,28 @@ pub async fn serve(
     stop.cancelled().await;
 }
 
-async fn at_tcp(house: &House, listener: TcpListener, router: Router, stop: &CancellationToken) {
-    let Some(files) = certificate_files(house) else {
-        let tls = None;
-        return accept(Door::Tcp { listener, tls }, router, stop).await;
+async fn at_tcp(
+    house: &House,
+    web: Option<config::Web>,
+    listener: TcpListener,
+    router: Router,
+    stop: &CancellationToken,
+) {
+    let proxied = web.as_ref().is_some_and(|web| web.behind_proxy);
+    let door = |tls| Door::Tcp {
+        listener,
+        tls,
+        proxied,
+    };
+    let Some(files) = web.and_then(|web| web.tls) else {
+        return accept(door(None), router, stop).await;
     };
     let Some(tls) = first_certificate(house, files, stop).await else {
         return;
     };
     let renewing = renew(house, &tls);
-    let tls = Some(Arc::clone(&tls));
     tokio::select! {
-        () = accept(Door::Tcp { listener, tls }, router, stop) => {}
+        () = accept(door(Some(Arc::clone(&tls))), router, stop) => {}
         () = renewing => {}
     }
 }
@@ -183,16 +198,17 @@ async fn accept(door: Door, router: Router, stop: &CancellationToken) {
     let _ = tokio::time::timeout(GRACE, finished).await;
 }
 
-/// How many connections each address has.
+/// How many connections there are from each place.
 #[derive(Clone, Default)]
-struct Crowd(Arc<Mutex<HashMap<IpAddr, usize>>>);
+struct Crowd(Arc<Mutex<BTreeMap<Place, usize>>>);
 
 impl Crowd {
     /// `None`: there are too many already. The Unix socket's clients have no address.
     fn enter(&self, from: Option<IpAddr>) -> Option<Counted> {
-        if let Some(address) = from {
+        let from = from.map(|address| Place::Address(address).counted());
+        if let Some(place) = from {
             let mut crowd = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = crowd.entry(address).or_default();
+            let count = crowd.entry(place).or_default();
             if *count >= OF_ONE_ADDRESS {
                 return None;
             }
@@ -203,16 +219,16 @@ impl Crowd {
 }
 
 /// One connection, as long as it lasts.
-struct Counted(Crowd, Option<IpAddr>);
+struct Counted(Crowd, Option<Place>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let Some(address) = self.1 else { return };
+        let Some(place) = self.1 else { return };
         let mut crowd = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = crowd.get_mut(&address) {
+        if let Some(count) = crowd.get_mut(&place) {
             *count -= 1;
             if *count == 0 {
-                crowd.remove(&address);
+                crowd.remove(&place);
             }
         }
     }
@@ -250,6 +266,7 @@ enum Door {
     Tcp {
         listener: TcpListener,
         tls: Option<Arc<Tls>>,
+        proxied: bool,
     },
     Socket(Socket),
 }
@@ -258,36 +275,69 @@ impl Door {
     /// The next client, and their address.
     async fn next(&self) -> io::Result<(Client, Option<IpAddr>)> {
         match self {
-            Door::Tcp { listener, tls } => {
+            Door::Tcp {
+                listener,
+                tls,
+                proxied,
+            } => {
                 let (stream, from) = listener.accept().await?;
                 // A small answer leaves at once. It fails when the client is gone already.
                 let _ = stream.set_nodelay(true);
-                Ok((Client::Tcp(stream, tls.clone()), Some(from.ip())))
+                let _ = hang_up_on_who_does_not_read(&stream);
+                let client = Client::Tcp {
+                    stream,
+                    tls: tls.clone(),
+                    proxied: *proxied,
+                };
+                Ok((client, Some(from.ip())))
             }
             Door::Socket(socket) => Ok((Client::Unix(socket.accept().await?), None)),
         }
     }
 }
 
+/// Only the kernel sees whether they read: what we write waits in its buffers for a while. It counts
+/// also while a client answers that it has no room (tcp(7), `TCP_USER_TIMEOUT`).
+#[cfg(target_os = "linux")]
+fn hang_up_on_who_does_not_read(stream: &TcpStream) -> io::Result<()> {
+    let millis = u32::try_from(READS_WITHIN.as_millis()).expect("less than 49 days");
+    Ok(rustix::net::sockopt::set_tcp_user_timeout(stream, millis)?)
+}
+
+/// `simulate` alone runs elsewhere, on loopback.
+#[cfg(not(target_os = "linux"))]
+fn hang_up_on_who_does_not_read(_: &TcpStream) -> io::Result<()> {
+    Ok(())
+}
+
 enum Client {
-    Tcp(TcpStream, Option<Arc<Tls>>),
+    Tcp {
+        stream: TcpStream,
+        tls: Option<Arc<Tls>>,
+        proxied: bool,
+    },
     Unix(UnixStream),
 }
 
 /// From the handshake, if there is one, to the end.
 async fn attend(client: Client, router: Router, stop: CancellationToken) -> io::Result<()> {
-    let (stream, tls) = match client {
+    let (stream, tls, proxied) = match client {
         Client::Unix(stream) => {
             connection(stream, Peer::Socket, router, stop).await;
             return Ok(());
         }
-        Client::Tcp(stream, tls) => (stream, tls),
+        Client::Tcp {
+            stream,
+            tls,
+            proxied,
+        } => (stream, tls, proxied),
     };
     let (ours, theirs) = (stream.local_addr()?, stream.peer_addr()?.ip());
     let peer = |certificate| Peer::Tcp {
         ours,
         theirs,
         certificate,
+        proxied,
     };
     match tls {
         None => connection(stream, peer(None), router, stop).await,
@@ -297,4 +347,68 @@ async fn attend(client: Client, router: Router, stop: CancellationToken) -> io::
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::{Body, Bytes};
+    use axum::routing::get;
+    use futures_util::stream::unfold;
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    const DEADLINE: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn a_client_that_reads_nothing_is_hung_up_on() {
+        let gone = CancellationToken::new();
+        let writing = gone.clone();
+        let endless = get(async move || {
+            let kilobytes = Bytes::from_static(&[b'x'; 16 * 1024]);
+            let body = unfold(writing.drop_guard(), move |written| {
+                let more = Ok::<_, Infallible>(kilobytes.clone());
+                async move { Some((more, written)) }
+            });
+            Body::from_stream(body)
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let door = Door::Tcp {
+            listener,
+            tls: None,
+            proxied: false,
+        };
+        let stop = CancellationToken::new();
+        let client = async {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            let asks = b"GET / HTTP/1.1\r\nHost: here\r\n\r\n";
+            stream.write_all(asks).await.unwrap();
+            let hung_up = tokio::time::timeout(DEADLINE, gone.cancelled()).await;
+            drop(stream);
+            hung_up.is_ok()
+        };
+        let router = Router::new().route("/", endless);
+        let hung_up = tokio::select! {
+            () = accept(door, router, &stop) => panic!("it goes on"),
+            hung_up = client => hung_up,
+        };
+        assert!(hung_up, "it is written to for ever");
+    }
+
+    #[test]
+    fn a_household_has_its_share_of_connections_and_leaves_the_others_theirs() {
+        let crowd = Crowd::default();
+        let from = |address: &str| crowd.enter(Some(address.parse().unwrap()));
+        let many = (0..OF_ONE_ADDRESS).map(|it| from(&format!("2001:db8:0:1::{it:x}")));
+        let many: Vec<Option<Counted>> = many.collect();
+        assert!(many.iter().all(Option::is_some));
+        assert!(from("2001:db8:0:1:ffff::1").is_none());
+        assert!(from("2001:db8:0:2::1").is_some());
+        assert!(from("192.0.2.1").is_some() && crowd.enter(None).is_some());
+        drop(many);
+        assert!(from("2001:db8:0:1:ffff::1").is_some());
+    }
 }

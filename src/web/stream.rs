@@ -63,6 +63,9 @@ pub(super) async fn stream(
         ),
         None => after,
     };
+    if !app.house.panel_lives() {
+        return Err(Problem::panel_gone());
+    }
     let mut status = app.house.status.clone();
     status.mark_changed();
     let feed = Feed {
@@ -140,6 +143,10 @@ impl Feed {
                     },
                     every = signs(self.alive, self.alive_at) => {
                         self.alive_at = Instant::now() + every;
+                        // This task's life is none of the house.
+                        if !self.app.house.panel_lives() {
+                            continue;
+                        }
                         let now = self.app.house.inbox.clock().wall();
                         let frame = format!("event: alive\ndata: \"{}\"\n\n", now.rfc3339());
                         return Some(frame.into());

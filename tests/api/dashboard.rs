@@ -1,6 +1,9 @@
 //! The dashboard's pages and forms, as a browser without scripts meets them.
 
-use asfaleia::alarm::{Answer, Command, Mode};
+use std::time::Duration;
+
+use asfaleia::alarm::{Answer, Command, GasStatus, Mode, SensorKind};
+use asfaleia::config::{Active, Exhaust, OutputLine};
 
 use super::house::{FakeHouse, GUESTS_TOKEN, OWNERS_TOKEN};
 use super::wire::Answer as Page;
@@ -95,6 +98,60 @@ fn every_page_is_drawn_and_a_stranger_to_it_is_told() {
 }
 
 #[test]
+fn a_history_that_cannot_be_read_is_told_and_is_not_an_empty_one() {
+    let mut house = FakeHouse::simulate();
+    house.breaks();
+    for (path, empty) in [
+        ("/", "No incident is in the history"),
+        ("/people?silent=true", "There was none"),
+    ] {
+        let page = house.tcp("GET", path, "");
+        assert_eq!(page.status, 200, "{path}");
+        let html = page.text();
+        assert!(html.contains("The history cannot be read"), "{html}");
+        assert!(!html.contains(empty), "{html}");
+    }
+}
+
+#[test]
+fn a_fan_without_a_gas_sensor_says_nothing_of_the_air() {
+    let house = FakeHouse::simulate();
+    house.reconfigure(|config| {
+        config.exhaust = Some(Exhaust {
+            output: OutputLine {
+                line: None,
+                active: Active::High,
+            },
+            run_on: Duration::from_secs(300),
+            max_run: Duration::from_secs(3_600),
+        });
+    });
+    let page = |gas, watched| {
+        house.change_status(|snapshot| {
+            let sensors = &mut snapshot.status.sensors;
+            sensors.retain(|it| watched || it.kind != SensorKind::Gas);
+            snapshot.status.gas = gas;
+        });
+        house.tcp("GET", "/", "").text()
+    };
+    let clean = "The air is clean";
+    let html = page(GasStatus::Clear, true);
+    assert!(html.contains(clean), "{html}");
+    let html = page(GasStatus::Clear, false);
+    assert!(
+        !html.contains(clean) && !html.contains("Gas is watched"),
+        "{html}"
+    );
+    assert!(
+        html.contains("No gas sensor") && html.contains("id=\"fan\""),
+        "{html}"
+    );
+    // Its sensor was taken out of the configuration while the fan ran.
+    let html = page(GasStatus::Alarm, false);
+    assert!(html.contains("<h2 id=\"gas-title\">Gas!</h2>"), "{html}");
+}
+
+#[test]
 fn a_browser_keeps_what_pages_share_and_asks_whether_it_is_the_same() {
     let house = FakeHouse::simulate();
     let host = house.address.to_string();
@@ -173,6 +230,18 @@ fn a_refused_form_says_why_and_offers_to_arm_anyway() {
     ] {
         assert!(page.contains(shown), "{shown} is missing in {page}");
     }
+    let force = |page: &str| {
+        let (_, form) = page.split_once("name=\"force\"").unwrap();
+        form.split_once("</form>").unwrap().0.to_owned()
+    };
+    assert!(!force(&page).contains("name=\"pin\""), "{page}");
+    let page = house
+        .sends("do=arm&mode=home&pin=1234&back=/pin", &[])
+        .text();
+    let form = force(&page);
+    assert!(form.contains("name=\"pin\" type=\"password\""), "{page}");
+    assert!(form.contains("name=\"back\" value=\"/pin\""), "{page}");
+    assert!(!page.contains("1234"), "a PIN is never shown");
     house.answer(Answer::TooSoon("wait a minute".to_owned()));
     let answer = house.sends("do=disarm&pin=1234&back=/pin", &[]);
     assert_eq!(answer.status, 429);

@@ -51,6 +51,7 @@ pub(crate) struct FakeHouse {
     broken: Arc<AtomicBool>,
     pub(crate) live: broadcast::Sender<Line>,
     pub(crate) status: watch::Sender<Arc<Snapshot>>,
+    config: watch::Sender<Arc<Config>>,
     pub(crate) stop: CancellationToken,
     pub(crate) serving: Option<tokio::task::JoinHandle<()>>,
     pub(crate) runtime: tokio::runtime::Runtime,
@@ -154,12 +155,14 @@ impl FakeHouse {
         let sim = Arc::new(FakeSim::default());
         let (live, _) = broadcast::channel(16);
         let (status, status_seen) = watch::channel(Arc::new(snapshot()));
-        let (_, config) = watch::channel(Arc::new(Config {
+        let (config, config_seen) = watch::channel(Arc::new(Config {
             web,
             ..configuration()
         }));
+        let hangs = Arc::clone(&broken);
         let house = House {
-            config,
+            panel_turns: Arc::new(move || !hangs.load(Relaxed)),
+            config: config_seen,
             inbox,
             status: status_seen,
             outputs: Arc::new(FakeOutputs),
@@ -198,6 +201,7 @@ impl FakeHouse {
             broken,
             live,
             status,
+            config,
             stop,
             serving: Some(serving),
             runtime,
@@ -220,9 +224,21 @@ impl FakeHouse {
         *self.reload.lock().unwrap() = outcome;
     }
 
+    /// A reload puts another configuration into force.
+    pub(crate) fn reconfigure(&self, change: impl FnOnce(&mut Config)) {
+        let mut config = configuration();
+        change(&mut config);
+        self.config.send_replace(Arc::new(config));
+    }
+
+    /// From now on panel, history, camera, and all that keeps something hang.
+    pub(crate) fn hangs(&self) {
+        self.broken.store(true, Relaxed);
+    }
+
     /// From now on panel, history, camera, and all that keeps something fail.
     pub(crate) fn breaks(&mut self) {
-        self.broken.store(true, Relaxed);
+        self.hangs();
         // Nobody says any more how the panel is.
         self.status = watch::channel(Arc::new(snapshot())).0;
     }
@@ -332,7 +348,7 @@ pub(crate) fn snapshot() -> Snapshot {
     }
 }
 
-fn proxied() -> config::Web {
+pub(crate) fn proxied() -> config::Web {
     config::Web {
         listen: "127.0.0.1:8080".parse().unwrap(),
         tls: None,

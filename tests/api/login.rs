@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::house::{FakeHouse, GUESTS_TOKEN, OWNERS_TOKEN, PASSWORD};
+use super::house::{FakeHouse, GUESTS_TOKEN, OWNERS_TOKEN, PASSWORD, proxied};
 use super::wire::Answer;
 use asfaleia::alarm::{Command, Origin, Right};
 
@@ -172,6 +172,25 @@ fn a_guest_changes_their_own_password_with_the_one_they_have_and_nothing_else() 
     assert_eq!(house.tries("Ben", PASSWORD).status, 401);
     house.clock.pass(1);
     assert_eq!(house.tries("Ben", new).status, 303);
+}
+
+#[test]
+fn an_owners_own_password_asks_for_the_old_one_however_they_write_their_name() {
+    let house = FakeHouse::run();
+    let browser = house.logs_in("Anna");
+    for name in ["anna", " Anna", "ANNA "] {
+        let new = json!({"name": name, "password": "battery staple"});
+        let answer = browser.asks("POST", "/api/v1/accounts", &new.to_string());
+        assert_eq!(answer.status, 400, "{name:?}: {}", answer.text());
+        let fields = format!(
+            "csrf={}&do=account&name={}&password=battery+staple&owner=true&back=/people",
+            browser.csrf,
+            name.replace(' ', "+"),
+        );
+        let answer = browser.submits("/act", &fields);
+        assert_eq!(answer.status, 400, "{name:?}: {}", answer.text());
+    }
+    assert_eq!(house.tries("Anna", PASSWORD).status, 303);
 }
 
 #[test]
@@ -356,6 +375,22 @@ fn behind_a_proxy_each_client_counts_by_itself_by_what_the_proxy_says_last() {
 #[test]
 fn without_a_proxy_nobody_writes_where_they_come_from() {
     let house = FakeHouse::run();
+    assert_eq!(house.tries("Anna", "wrong").status, 401);
+    let claimed = house.form(
+        "/login",
+        &[("X-Forwarded-For", "192.0.2.77")],
+        "name=Anna&password=wrong",
+    );
+    assert_eq!(claimed.status, 429);
+}
+
+#[test]
+fn a_proxy_that_a_reload_names_is_believed_with_the_next_start() {
+    let house = FakeHouse::run();
+    assert_eq!(house.tcp("GET", "/healthz", "").status, 200, "it serves");
+    house.reconfigure(|config| config.web = Some(proxied()));
+    let elsewhere = house.tcp_with("GET", "/healthz", &[("Host", "evil.example")], "");
+    assert_eq!(elsewhere.status, 403);
     assert_eq!(house.tries("Anna", "wrong").status, 401);
     let claimed = house.form(
         "/login",

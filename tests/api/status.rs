@@ -105,3 +105,15 @@ fn health_is_that_the_panel_lives() {
     assert_eq!(answer.status, 503);
     answer.error();
 }
+
+#[test]
+fn a_panel_that_hangs_is_neither_healthy_nor_followed() {
+    let house = FakeHouse::simulate();
+    house.stream("?alive=1", "").next_status();
+    house.hangs();
+    for path in ["/healthz", "/api/v1/stream?alive=1"] {
+        let answer = house.tcp("GET", path, "");
+        assert_eq!(answer.status, 503, "{path}");
+        answer.error();
+    }
+}

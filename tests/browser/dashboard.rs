@@ -329,6 +329,23 @@ fn a_lost_connection_is_told_and_mends_by_itself() {
 }
 
 #[test]
+fn an_error_that_is_no_page_is_told_and_nothing_old_counts_as_fresh() {
+    let house = quiet_house();
+    let mut page = Browser::at(&house.api, View::Phone);
+    page.forgive("status of 404");
+    page.sees("#link", "Live");
+    page.script("window.fetched = fetch; window.fetch = () => fetched('/nothing')");
+    page.click("#arm [value=away]");
+    page.sees("#notice", "there is nothing at /nothing");
+    house.api.post("arm", json!({ "mode": "night" }));
+    page.sees("#lost", "Connection lost");
+    assert_eq!(page.text("#state").as_deref(), Some("Disarmed"));
+    page.script("window.fetch = fetched");
+    page.sees_no("#lost");
+    page.sees("#state", "Armed, night");
+}
+
+#[test]
 fn a_tab_that_was_hidden_shows_what_is_now() {
     let house = quiet_house();
     let page = Browser::at(&house.api, View::Phone);

@@ -162,3 +162,20 @@ fn a_guest_sees_an_alarm_with_its_photos_and_acknowledges_it() {
     page.click("#pin .pad .main");
     page.sees("#state", "Disarmed");
 }
+
+#[test]
+fn a_page_whose_session_has_ended_leads_to_the_login() {
+    let service = Service::start();
+    for (name, role) in [("Anna", "owner"), ("Ben", "guest")] {
+        let account = json!({ "name": name, "password": "one long secret", "role": role });
+        service.socket.post("accounts", account);
+    }
+    let mut page = Browser::at(&service.web, View::Phone);
+    page.forgive("status of 401");
+    page.sees("form.login", "Password");
+    logs_in(&page, "Ben", "one long secret");
+    page.sees("#link", "Live");
+    let (status, _) = service.socket.ask("DELETE", "accounts/Ben", &json!({}));
+    assert_eq!(status, 200);
+    page.sees("form.login", "Password");
+}

@@ -178,6 +178,23 @@ fn a_fast_clock_ends_the_siren_in_seconds_and_the_wall_goes_along() {
 }
 
 #[test]
+fn a_scenario_for_the_state_that_the_house_is_in_begins_at_once() {
+    let house = House::start();
+    let api = &house.api;
+    assert_eq!(api.state(), "armed_away");
+    put(api, "sim/clock", json!({ "speed": 60 }));
+    let before = api.events_of("state").len();
+    api.post("sim/scenarios/burglary", json!({}));
+    api.until_state("triggered");
+    let states = api.events_of("state");
+    let towards: Vec<&Value> = states[before..]
+        .iter()
+        .map(|it| &it["data"]["to"])
+        .collect();
+    assert!(towards.iter().all(|to| *to != "disarmed"), "{towards:?}");
+}
+
+#[test]
 fn a_scenario_is_played_in_the_running_house_at_the_pace_of_its_clock() {
     let house = House::start();
     let api = &house.api;

@@ -24,7 +24,11 @@ function listen() {
     ahead = Date.parse(JSON.parse(event.data)) - Date.now()
     alive()
   })
-  stream.onerror = () => lost()
+  stream.onerror = () => {
+    lost()
+    // It was refused. Asked for its page, the house says where to: the session may have ended.
+    if (stream.readyState === EventSource.CLOSED) refreshSoon()
+  }
 }
 
 function alive() {
@@ -41,7 +45,7 @@ function lost() {
 }
 
 function live() {
-  if (root.dataset.link === 'live') return
+  if (root.dataset.link === 'live' || Date.now() - heard > SILENT) return
   root.dataset.link = 'live'
   banner.hidden = true
   document.getElementById('link-words').textContent = 'Live'
@@ -67,6 +71,7 @@ async function refresh() {
       const answer = await fetch(url, { headers: { accept: 'text/html' }, signal: AbortSignal.timeout(SILENT) })
       if (answer.redirected || answer.status === 401) { location.reload(); return }
       const page = await answer.text()
+      if (!answer.ok) throw new Error(page)
       // What a form was answered meanwhile is newer.
       if (asked === quiet) take(page, true)
       live()
@@ -76,8 +81,10 @@ async function refresh() {
   fetching = false
 }
 
+// Answers whether it was a page: an error may be none.
 function take(html, keepNotice) {
   const page = new DOMParser().parseFromString(html, 'text/html')
+  if (!page.querySelector('main')) return false
   const notice = document.getElementById('notice')
   if (keepNotice && notice) page.getElementById('notice')?.remove()
   if (keepNotice && notice) page.querySelector('main').prepend(notice.cloneNode(true))
@@ -86,6 +93,20 @@ function take(html, keepNotice) {
     become(document.querySelector(part), page.querySelector(part))
   shown = Date.now()
   tick()
+  return true
+}
+
+function refused(words) {
+  document.getElementById('notice')?.remove()
+  const notice = document.createElement('div'), text = document.createElement('p')
+  Object.assign(notice, { id: 'notice', className: 'notice bad', role: 'alert' })
+  text.textContent = words
+  notice.append(text)
+  document.querySelector('main').prepend(notice)
+}
+
+function errorOf(body) {
+  try { return JSON.parse(body).error } catch { return 'The house did not answer. Look whether it was done.' }
 }
 
 // Makes `old` what `now` is, and touches nothing that is the same: focus, what was typed, and photos
@@ -156,7 +177,7 @@ document.addEventListener('submit', async event => {
     quiet++
     if (answer.ok) form.reset()
     else form.querySelectorAll('[type="password"]').forEach(it => { it.value = '' })
-    take(html, false)
+    if (!take(html, false)) refused(errorOf(html))
     fading = null // a new word in the place of an old one
     document.getElementById('notice')?.scrollIntoView({ block: 'nearest' })
   } catch { lost() } finally { form.ariaBusy = null }

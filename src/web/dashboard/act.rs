@@ -9,6 +9,7 @@ use serde::Deserialize;
 
 use super::{Notice, Page, checks, home, past, people};
 use crate::alarm::{Command, Mode, Right, Test};
+use crate::login::is_name_of;
 use crate::web::answer::Problem;
 use crate::web::form::Form;
 use crate::web::principal::{Visitor, owner_only};
@@ -75,6 +76,7 @@ pub(in crate::web) async fn act(
 ) -> Response {
     let back = deed.back.clone().unwrap_or_default();
     let (what, mode) = (deed.what.clone(), deed.mode.unwrap_or(Mode::Away));
+    let pin = deed.pin.is_some();
     match perform(&app, &visitor, deed).await {
         Ok(done) => {
             let to = match back.as_str() {
@@ -88,6 +90,7 @@ pub(in crate::web) async fn act(
             let mut notice = Notice::from(problem);
             if what == "arm" && notice.status == StatusCode::CONFLICT {
                 notice.force = Some(mode.word());
+                notice.pin = pin;
             }
             let notice = Some(notice);
             let (app, visitor) = (&app, &visitor);
@@ -167,7 +170,7 @@ async fn perform(app: &App, visitor: &Visitor, deed: Deed) -> Result<&'static st
         "account" => {
             owner_only(&by, "letting others in")?;
             let name = person()?;
-            if by.name.as_deref() == Some(name) {
+            if by.name.as_deref().is_some_and(|own| is_name_of(name, own)) {
                 let why = "your own password is changed where nobody can do it for you: \
                            asfaleia password NAME";
                 return Err(Problem::bad(why));

@@ -33,6 +33,7 @@ pub(super) async fn draw(page: Page<'_>) -> Response {
     let time = page.time();
     // A history that cannot be read hides nothing of what is now.
     let lately = ask(house, |history| history.incidents(None, LATELY)).await;
+    let unreadable = lately.is_err();
     let lately: Vec<Value> = lately.unwrap_or_default();
     let lately = lately.iter().filter(|it| !it["ended"].is_null());
     let lately: Vec<Value> = lately.map(|it| shown(it, &time)).collect();
@@ -78,8 +79,14 @@ pub(super) async fn draw(page: Page<'_>) -> Response {
         let (count, ago) = (body.outbox.waiting, time.ago(oldest));
         format!("Messages under way: {count}, the oldest from {ago}.")
     });
-    let has_gas = body.sensors.iter().any(|it| it.kind == SensorKind::Gas)
-        || house.config.borrow().exhaust.is_some();
+    let is_watched = body.sensors.iter().any(|it| it.kind == SensorKind::Gas)
+        // The incident goes on when its sensor was taken out of the configuration.
+        || body.gas == GasStatus::Alarm;
+    let has_fan = house.config.borrow().exhaust.is_some();
+    let gas = match is_watched {
+        true => Some(words::gas(body.gas)),
+        false => has_fan.then(words::no_gas_sensor),
+    };
     let view = json!({
         "here": "/",
         "until": body.until,
@@ -89,12 +96,13 @@ pub(super) async fn draw(page: Page<'_>) -> Response {
         "deeds": deeds(&body, unseen, page.is_owner(), somebody_has_a_pin),
         "access": somebody_has_a_pin,
         "incidents": going_on(&page),
-        "gas": has_gas.then(|| words::gas(body.gas)),
+        "gas": gas,
         "fan": body.outputs.exhaust.active,
         "sensors": sensors,
         "troubles": troubles,
         "waiting": waiting,
         "lately": lately,
+        "unreadable": unreadable,
         "proven": proven(&page),
     });
     page.draw("home.html", view)

@@ -78,6 +78,8 @@ struct Notice {
     reasons: Vec<String>,
     /// The mode that can be armed for nevertheless.
     force: Option<&'static str>,
+    /// The PIN that was shown with it is asked for again: no page carries one.
+    pin: bool,
 }
 
 /// `?done=…`: what a form did, after which the browser was sent here.
@@ -133,6 +135,7 @@ impl<'a> Page<'a> {
                 "text": notice.text,
                 "reasons": notice.reasons,
                 "force": notice.force,
+                "pin": notice.pin,
             })
         });
         let all = json!({
@@ -176,6 +179,7 @@ impl From<Problem> for Notice {
             text,
             reasons: problem.reasons,
             force: None,
+            pin: false,
         }
     }
 }

@@ -55,6 +55,7 @@ pub(super) async fn draw(page: Page<'_>, silent: bool) -> Response {
         true => ask(house, |history| history.duress(SILENT_ALARMS)).await,
         false => Ok(Vec::new()),
     };
+    let unreadable = alarms.is_err();
     let alarms: Vec<Value> = (alarms.unwrap_or_default().iter())
         .map(|it| {
             let mut shown = line(it, &time);
@@ -89,6 +90,7 @@ pub(super) async fn draw(page: Page<'_>, silent: bool) -> Response {
         "people": people,
         "silent": silent,
         "duress": alarms,
+        "unreadable": unreadable,
         "finger": has_reader,
         "unknown": unknown.map(|it| &it.text),
         "face": access.is_some_and(|it| it.face.is_some()),

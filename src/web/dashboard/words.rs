@@ -103,6 +103,12 @@ pub(super) fn sensor(kind: SensorKind, state: SensorState) -> (&'static str, &'s
     }
 }
 
+/// A fan alone says nothing of the air.
+pub(super) fn no_gas_sensor() -> Value {
+    let words = "There is a fan, and nothing that watches for gas.";
+    json!({ "title": "No gas sensor", "words": words, "tone": "warn" })
+}
+
 /// Gas, with its calm or its loud face.
 pub(super) fn gas(gas: GasStatus) -> Value {
     let (title, words, tone) = match gas {

@@ -53,9 +53,19 @@ export const clockTime = (at) => new Date(at).toLocaleTimeString("en-GB");
 export async function showScenarios() {
   const { scenarios, playing } = await get("sim/scenarios");
   byId("nights").replaceChildren(...scenarios.map(({ name, title, about, fits, minutes }) => {
-    const button = make("button", { type: "button", "data-scenario": name, disabled: !fits, onclick: () => play(name) }, playing === name ? "Playing …" : "Play");
+    const button = make("button", { type: "button", "data-scenario": name, disabled: !fits, onclick: () => play(name) });
     return make("li", {}, make("strong", {}, title), make("span", { class: "dim" }, ` ${minutes} min`), button, make("p", {}, fits ? about : `${about} (This house has not every sensor that it needs.)`));
   }));
+  showPlaying(playing);
+}
+
+let watching;
+
+/** Which one is played, until it is over. */
+function showPlaying(playing) {
+  for (const button of document.querySelectorAll("[data-scenario]")) button.textContent = button.dataset.scenario === playing ? "Playing …" : "Play";
+  clearTimeout(watching);
+  if (playing) watching = setTimeout(() => get("sim/scenarios").then((now) => showPlaying(now.playing), () => {}), 2_000);
 }
 
 async function play(name) {
