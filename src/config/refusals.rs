@@ -325,6 +325,7 @@ fn what_is_merely_odd_is_a_warning_at_its_place() {
         ("[[sensor]]\nname = \"p\"\nkind = \"panic\"\nsimulated = true\nmodes = [\"away\"]\n", 5, "every mode"),
         ("[[sensor]]\nname = \"p\"\nkind = \"beam\"\nsimulated = true\nsilent-after = \"5s\"\n", 5, "never silent"),
         ("[[sensor]]\nname = \"p\"\nkind = \"beam\"\nsimulated = true\nbias = \"none\"\n", 5, "`bias`"),
+        ("[[sensor]]\nname = \"p\"\nkind = \"contact\"\ngpio = 22\n", 4, "never triggers"),
         ("[[nodemcu]]\nname = \"a\"\nport = \"/dev/ttyUSB0\"\n", 3, "may change"),
         ("[[nodemcu]]\nname = \"a\"\nport = \"/dev/ttyUSB0\"\n", 2, "no sensor uses"),
         ("[exhaust]\nsimulated = true\n", 1, "no gas sensor"),
