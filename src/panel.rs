@@ -240,11 +240,19 @@ impl<H: Hands> Panel<H> {
             return Vec::new();
         };
         self.lines = lines;
+        // What was wrong with the old lines is over; the new ones are tried now.
+        self.faulty.clear();
+        self.fan_again = None;
+        let over = ["exhaust", "buzzer"].map(|line| Event::TroubleCleared {
+            code: TroubleCode::Output,
+            subject: line.to_owned(),
+        });
         let status = self.alarm.status();
-        self.switch_outputs(&[
+        let faults = self.switch_outputs(&[
             Action::Exhaust(status.exhaust),
             Action::Buzzer(status.buzzer_pattern),
-        ])
+        ]);
+        over.into_iter().chain(faults).collect()
     }
 
     /// Switches what must not wait. Returns troubles that began or

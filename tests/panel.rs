@@ -11,7 +11,7 @@ use asfaleia::alarm::{
     StoreFound, TroubleCode,
 };
 use asfaleia::clock::{Clock, WallTime};
-use asfaleia::config::{self, Depth};
+use asfaleia::config::{self, Config, Depth};
 use asfaleia::inbox::{Inbox, Letter};
 use asfaleia::outbox::{AddressBook, Channels, Threads};
 use asfaleia::panel::{Handover, Hands, Lines, Panel, Reconfigured, SavedState};
@@ -47,6 +47,8 @@ struct Kept {
     state: Option<String>,
     /// The next hand-over panics.
     fails: bool,
+    /// What the next new policy comes with.
+    reconfigured: Option<Reconfigured>,
 }
 
 /// What was done, in order.
@@ -80,11 +82,13 @@ impl Hands for Shown {
         *self.0.lock().expect("no test panicked") = Some(status);
     }
     fn reconfigured(&mut self) -> Option<Reconfigured> {
-        None
+        let mut kept = self.2.lock().expect("a panic lets go of it first");
+        kept.reconfigured.take()
     }
 }
 
 struct House {
+    config: Config,
     panel: Panel<Shown>,
     shown: Shown,
     clock: Arc<RunningClock>,
@@ -140,6 +144,7 @@ impl House {
         let book = AddressBook::new(channels, Threads::default(), 1, fastrand::Rng::with_seed(1));
         House {
             panel: Panel::new(alarm, lines, book, clock.clone(), shown.clone()),
+            config,
             shown,
             clock,
             outputs,
@@ -233,6 +238,29 @@ fn a_buzzer_that_breaks_while_it_sounds_is_a_trouble() {
     (house.clock.nanos).fetch_add(1_500_000_000, Ordering::Relaxed);
     house.panel.deadline();
     assert!(house.output_trouble("buzzer"));
+}
+
+#[test]
+fn a_faulty_line_that_is_configured_no_more_is_no_trouble_and_is_not_tried_again() {
+    let mut house = House::new("5m", Duration::from_nanos(1));
+    *house.broken.lock().expect("no test panicked") = true;
+    house.gas(true);
+    assert!(house.output_trouble("exhaust"));
+    let without = Lines {
+        buzzer: None,
+        exhaust: None,
+    };
+    let new = Reconfigured {
+        channels: Channels::from(&house.config),
+        lines: Some(without),
+    };
+    (house.shown.2.lock().expect("no test panicked")).reconfigured = Some(new);
+    house.event(Event::PolicyChanged(Box::new(house.config.policy())));
+    assert!(!house.output_trouble("exhaust"));
+    (house.clock.nanos).fetch_add(2_000_000_000, Ordering::Relaxed);
+    house.panel.tick();
+    let now = house.clock.boot();
+    assert!(house.panel.deadline().is_none_or(|due| due > now));
 }
 
 #[test]

@@ -64,7 +64,8 @@ pub fn watch(
     board.watch(&lines, sink).map(Some)
 }
 
-const SUBJECT: &str = "access";
+/// Of the trouble that they are not watched.
+pub const SUBJECT: &str = "access";
 
 struct Raised {
     wires: Vec<(Factor, InputLine)>,

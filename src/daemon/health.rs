@@ -77,10 +77,7 @@ pub fn store_health(inbox: &Inbox) -> impl Fn(Result<(), String>) + Send + 'stat
     let inbox = inbox.clone();
     move |health| {
         inbox.send(match health {
-            Ok(()) => Event::TroubleCleared {
-                code: TroubleCode::Store,
-                subject: String::new(),
-            },
+            Ok(()) => cleared(TroubleCode::Store, ""),
             Err(why) => raised(TroubleCode::Store, "", why),
         });
     }
@@ -92,6 +89,11 @@ pub(super) fn raised(code: TroubleCode, subject: &str, text: String) -> Event {
         subject: subject.to_owned(),
         text,
     })
+}
+
+pub(super) fn cleared(code: TroubleCode, subject: &str) -> Event {
+    let subject = subject.to_owned();
+    Event::TroubleCleared { code, subject }
 }
 
 /// What lessens protection from the start.

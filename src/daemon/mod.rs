@@ -11,6 +11,7 @@ mod heartbeat;
 mod journal;
 pub(crate) mod machine;
 mod memory;
+mod outdated;
 mod people;
 mod reload;
 mod restore;

@@ -8,12 +8,13 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::hands::CameraSlot;
+use super::health::cleared;
 use crate::access::face::{self, Start};
 use crate::access::finger::{Asks, FingerReader, ReaderPort};
 use crate::access::{self, Access};
 use crate::alarm::{Actor, Origin, PhotoId, Status, TroubleCode};
 use crate::camera::PhotoShelf;
-use crate::config::{CameraDevice, Config, FaceInput, FingerInput, GpioBackend, Source};
+use crate::config::{CameraDevice, Config, FaceInput, FingerInput, GpioBackend, Mqtt, Source};
 use crate::gpio::{Board, SimulatedBoard, Watch};
 use crate::inbox::Inbox;
 use crate::mqtt::{Broker, Kept, Verify};
@@ -151,6 +152,10 @@ impl Sources {
         let stop = CancellationToken::new();
         let inbox = &wiring.inbox;
 
+        // Who watches wires from now on says at once what is wrong; who did before says no more.
+        for subject in [sensors::gpio::SUBJECT, access::wires::SUBJECT] {
+            inbox.send(cleared(TroubleCode::GpioGone, subject));
+        }
         let wires = sensors::gpio::watch(&*wiring.board, &config.sensors, inbox.clone());
         let wires = super::or_trouble(
             wires.map_err(Into::into),
@@ -210,7 +215,8 @@ impl Sources {
 
         let (connected, goodbye) = mpsc::channel(1);
         let broker = Self::broker(config, wiring);
-        let broker = super::or_trouble(broker, TroubleCode::Mqtt, "", inbox);
+        let server = config.mqtt.as_ref().map(Mqtt::server).unwrap_or_default();
+        let broker = super::or_trouble(broker, TroubleCode::Mqtt, &server, inbox);
         *wiring.broker.lock().unwrap_or_else(PoisonError::into_inner) = broker.clone();
         if let Some(broker) = broker {
             let (photos, shelf) = (wiring.last_photo.clone(), wiring.shelf.clone());

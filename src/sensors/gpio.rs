@@ -26,7 +26,7 @@ pub fn watch(
     let mut unwatched = Unwatched::default();
     let sink = Box::new(move |signal| {
         if unwatched.note(&signal) {
-            inbox.send(unwatched.event("", "sensors on GPIO lines"));
+            inbox.send(unwatched.event(SUBJECT, "sensors on GPIO lines"));
         }
         match signal {
             Signal::Found(edge) => send(&inbox, &wired, edge, true),
@@ -41,6 +41,9 @@ pub fn watch(
     });
     board.watch(&lines, sink).map(Some)
 }
+
+/// Of the trouble that they are not watched.
+pub const SUBJECT: &str = "";
 
 fn send(inbox: &Inbox, wired: &[(SensorName, InputLine)], edge: Edge, found: bool) {
     let Some(sensor) = sensor_of(wired, &edge.line) else {
