@@ -165,6 +165,8 @@ fn a_pin_is_used_once_however_it_is_written() {
     each(&[
         case(format!("[gpio]\nbackend = \"rppal\"\n{SENSOR}gpio = «\"PIR\"»"), "no names of lines", "BCM number"),
         case(format!("[gpio]\nbackend = \"rppal\"\n{SENSOR}gpio = 4\nbias = «\"as-is\"»"), "leave a bias as it is", "gpiochip"),
+        case("[gpio]\nbackend = \"rppal\"\n[access]\nrequire = [[\"face\"]]\nface = { gpio = 24, bias = «\"as-is\"» }", "leave a bias as it is", "gpiochip"),
+        case("[gpio]\nbackend = \"rppal\"\n[access]\nrequire = [[\"finger\"]]\nfinger = { gpio = 21, bias = «\"as-is\"» }", "leave a bias as it is", "gpiochip"),
         case(format!("{SENSOR}gpio = 12\n[buzzer]\ngpio = «\"GPIO12\"»"), "GPIO 12 is used twice: by [buzzer], and by the sensor \"hall\" in line 4", "same pin"),
         case("[buzzer]\ngpio = 4\n[exhaust]\ngpio = «4»", "by [exhaust], and by [buzzer]", "every pin once"),
         case("[buzzer]\ngpio = \"X1\"\n[exhaust]\ngpio = «\"X1\"»", "the line \"X1\" is used twice", "every pin once"),

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use super::{Check, level};
 use crate::alarm::SensorKind;
-use crate::config::raw::{RawActive, RawBias, RawMqttTopic, RawNodeMcu, RawSensor};
+use crate::config::raw::{RawActive, RawMqttTopic, RawNodeMcu, RawSensor};
 use crate::config::values::At;
-use crate::config::{Active, GpioBackend, MqttTopic, NodeKey, NodeMcu, NodePort, Source};
+use crate::config::{Active, MqttTopic, NodeKey, NodeMcu, NodePort, Source};
 
 impl Check<'_> {
     pub(super) fn nodemcus(&mut self) -> Vec<NodeMcu> {
@@ -82,18 +82,8 @@ impl Check<'_> {
         if let Some(line) = &raw.gpio {
             let line_span = &line.span;
             let line = self.pin(line, format!("the sensor \"{}\"", raw.name.value.0));
-            if let Some(bias) = &raw.bias
-                && let (RawBias::AsIs, GpioBackend::Rppal) = (bias.value, self.backend)
-            {
-                self.error(
-                    &bias.span,
-                    "backend = \"rppal\" cannot leave a bias as it is",
-                    "allowed with it: \"pull-up\", \"pull-down\", \"none\"; or backend = \"gpiochip\"",
-                );
-            }
-            let bias = raw.bias.as_ref().map(|bias| bias.value);
-            self.contact_to_ground(raw, line_span, active, bias);
-            Source::Gpio(self.input(line, active, bias, &raw.debounce))
+            self.contact_to_ground(raw, line_span, active);
+            Source::Gpio(self.input(line, active, &raw.bias, &raw.debounce))
         } else if let Some(node) = &raw.nodemcu {
             let (node, key) = self.node_key(node, raw.kind.value);
             Source::NodeMcu {
@@ -115,13 +105,12 @@ impl Check<'_> {
         raw: &RawSensor,
         gpio: &Range<usize>,
         active: Option<RawActive>,
-        bias: Option<RawBias>,
     ) {
         let contact = match raw.kind.value {
             SensorKind::Contact | SensorKind::Tamper => true,
             SensorKind::Motion | SensorKind::Beam | SensorKind::Gas | SensorKind::Panic => false,
         };
-        if contact && level(active) == Active::High && bias.is_none() {
+        if contact && level(active) == Active::High && raw.bias.is_none() {
             self.warning(
                 gpio,
                 &format!(
