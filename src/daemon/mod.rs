@@ -62,7 +62,7 @@ use crate::web::{self, House, ServiceKind, Sim};
 use away::Absence;
 use devices::{Cameras, buzzer, exhaust, or_trouble};
 use drills::Drills;
-use health::{raised, start_troubles};
+use health::{raised, simulated as simulated_trouble, start_troubles};
 use machine::{Machine, Watchman};
 use people::People;
 use reload::Reloader;
@@ -323,7 +323,12 @@ pub async fn run(
         camera: camera_slot.clone(),
     };
     let sources = Sources::start(&config, &wiring, &mut supervisor);
-    start_troubles(&inbox, &config, kind, failing, chosen.rejected.as_ref());
+    start_troubles(&inbox, failing, chosen.rejected.as_ref());
+    inbox.send(simulated_trouble(
+        &config,
+        kind,
+        wiring.simulated_board.is_some(),
+    ));
     for (way, why) in unopened {
         inbox.send(raised(TroubleCode::Web, &way, why));
     }
@@ -349,6 +354,7 @@ pub async fn run(
         sources: Some(sources),
         supervisor,
         snapshot: snapshot_now.clone(),
+        kind,
     });
     let house = House {
         config: config_now.clone(),

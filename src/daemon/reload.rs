@@ -19,11 +19,11 @@ use crate::inbox::Inbox;
 use crate::outbox::{self, Channels};
 use crate::panel::{Lines, Reconfigured};
 use crate::supervisor::Supervisor;
-use crate::web::{Reload, Snapshot};
+use crate::web::{Reload, ServiceKind, Snapshot};
 
 use super::Cameras;
 use super::hands::{CameraSlot, ChangeSlot};
-use super::health::cleared;
+use super::health::{cleared, simulated};
 use super::journal::Journal;
 use super::outdated;
 use super::people::People;
@@ -54,6 +54,7 @@ pub(super) struct Parts {
     pub(super) sources: Option<Sources>,
     pub(super) supervisor: Supervisor,
     pub(super) snapshot: watch::Receiver<Arc<Snapshot>>,
+    pub(super) kind: ServiceKind,
 }
 
 /// Applies a changed configuration, one at a time.
@@ -236,6 +237,9 @@ impl Parts {
             self.sources = Some(Sources::start(&new, &self.wiring, &mut self.supervisor));
             said.push("the sensors were connected anew".to_owned());
         }
+        // The board stays until the next start, whatever [gpio] says now.
+        let board = self.wiring.simulated_board.is_some();
+        self.inbox.send(simulated(&new, self.kind, board));
         outdated::clear(&new, &self.wiring.status.borrow(), &self.inbox);
         if old.gpio != new.gpio || old.store.path != new.store.path || web_differs(old, &new) {
             said.push(

@@ -14,7 +14,7 @@ use crate::access::finger::{Asks, FingerReader, ReaderPort};
 use crate::access::{self, Access};
 use crate::alarm::{Actor, Origin, PhotoId, Status, TroubleCode};
 use crate::camera::PhotoShelf;
-use crate::config::{CameraDevice, Config, FaceInput, FingerInput, GpioBackend, Mqtt, Source};
+use crate::config::{CameraDevice, Config, FaceInput, FingerInput, Mqtt, Source};
 use crate::gpio::{Board, SimulatedBoard, Watch};
 use crate::inbox::Inbox;
 use crate::mqtt::{Broker, Kept, Verify};
@@ -342,13 +342,13 @@ async fn until(stop: CancellationToken, driver: impl Future<Output = ()>) -> any
 }
 
 /// What of a real service is simulated, in words: a house that is watched by nothing real must
-/// say so.
-pub(super) fn simulated_devices(config: &Config) -> Vec<String> {
+/// say so. `board`: the GPIO lines in use are simulated.
+pub(super) fn simulated_devices(config: &Config, board: bool) -> Vec<String> {
     let mut simulated: Vec<String> = (config.sensors.iter())
         .filter(|sensor| sensor.source == Source::Simulated)
         .map(|sensor| format!("the sensor \"{}\"", sensor.name))
         .collect();
-    if config.gpio.backend == GpioBackend::Simulated && config.has_wires() {
+    if board && config.has_wires() {
         simulated.push("all GPIO lines".to_owned());
     }
     if let Some(camera) = &config.camera
