@@ -91,6 +91,28 @@ fn a_camera_that_a_reload_breaks_is_a_trouble_at_once_and_none_after_the_one_tha
 }
 
 #[test]
+fn the_first_wire_that_a_reload_brings_is_a_real_one() {
+    const NO_WIRE: [(&str, &str); 4] = [
+        (
+            "backend = \"simulated\"",
+            "backend = \"gpiochip\"\nchip = \"nowhere\"",
+        ),
+        ("[buzzer]\ngpio = 17", "[buzzer]\nsimulated = true"),
+        ("[exhaust]\ngpio = 4", "[exhaust]\nsimulated = true"),
+        ("gpio = 18\nwarm-up = \"0s\"", "simulated = true"),
+    ];
+    let home = Home::with(&NO_WIRE);
+    let service = home.start();
+    let simulated = service.api.until_trouble("simulated");
+    assert!(simulated.contains("\"hall\""), "{simulated}");
+    home.write(&home.config(&NO_WIRE[..3]));
+    service.api.post("reload", json!({}));
+    service.api.until_trouble("gpio-gone");
+    let simulated = service.api.until_trouble("simulated");
+    assert!(!simulated.contains("\"hall\""), "{simulated}");
+}
+
+#[test]
 fn a_hang_up_signal_reloads_too() {
     let home = Home::with(&[]);
     let service = home.armed();
