@@ -149,12 +149,23 @@ impl<H: Hands> Panel<H> {
 
     /// When the panel must turn again, whatever else happens.
     pub fn deadline(&mut self) -> Option<BootTime> {
-        let buzzer = (self.lines.buzzer.as_mut()).and_then(|it| it.poll(self.clock.boot()));
+        let buzzer = self.play();
         let again = self.fan_again;
         [self.alarm.deadline(), buzzer, again]
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// Makes the buzzer's edge that is due. Returns when the next one is.
+    fn play(&mut self) -> Option<BootTime> {
+        let due = (self.lines.buzzer.as_mut()?).poll(self.clock.boot());
+        let Some(fault) = self.note_buzzer() else {
+            return due;
+        };
+        self.turn_all(vec![fault]);
+        // Deadlines ran in that turn, too: something else may sound now.
+        (self.lines.buzzer.as_mut()?).poll(self.clock.boot())
     }
 
     /// Deadlines that are due run.
@@ -229,11 +240,19 @@ impl<H: Hands> Panel<H> {
             return Vec::new();
         };
         self.lines = lines;
+        // What was wrong with the old lines is over; the new ones are tried now.
+        self.faulty.clear();
+        self.fan_again = None;
+        let over = ["exhaust", "buzzer"].map(|line| Event::TroubleCleared {
+            code: TroubleCode::Output,
+            subject: line.to_owned(),
+        });
         let status = self.alarm.status();
-        self.switch_outputs(&[
+        let faults = self.switch_outputs(&[
             Action::Exhaust(status.exhaust),
             Action::Buzzer(status.buzzer_pattern),
-        ])
+        ]);
+        over.into_iter().chain(faults).collect()
     }
 
     /// Switches what must not wait. Returns troubles that began or
@@ -255,15 +274,15 @@ impl<H: Hands> Panel<H> {
                     let now = self.clock.boot();
                     if let Some(buzzer) = &mut self.lines.buzzer {
                         buzzer.sound(*pattern, until, now);
-                        let fault = buzzer.fault().map(str::to_owned);
-                        faults.extend(self.note_fault("buzzer", fault));
                     }
+                    faults.extend(self.note_buzzer());
                 }
                 Action::Chirp(pattern) => {
                     let now = self.clock.boot();
                     if let Some(buzzer) = &mut self.lines.buzzer {
                         buzzer.chirp(*pattern, now);
                     }
+                    faults.extend(self.note_buzzer());
                 }
                 Action::TakePhotos { .. }
                 | Action::TryCamera
@@ -304,6 +323,12 @@ impl<H: Hands> Panel<H> {
                 | Action::SaveRecording(_) => {}
             }
         }
+    }
+
+    /// The trouble that the buzzer's last edge began or ended, if it did.
+    fn note_buzzer(&mut self) -> Option<Event> {
+        let fault = self.lines.buzzer.as_ref()?.fault().map(str::to_owned);
+        self.note_fault("buzzer", fault)
     }
 
     /// The trouble that this began or ended, if it did.

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use asfaleia::actuators::{Exhaust, Outputs};
+use asfaleia::actuators::{Buzzer, Exhaust, Outputs};
 use asfaleia::alarm::{
     Alarm, BootTime, Calls, Durable, Event, IncidentId, PhotoId, Reading, Started, Status,
     StoreFound, TroubleCode,
 };
 use asfaleia::clock::{Clock, WallTime};
-use asfaleia::config::{self, Depth};
+use asfaleia::config::{self, Config, Depth};
 use asfaleia::inbox::{Inbox, Letter};
 use asfaleia::outbox::{AddressBook, Channels, Threads};
 use asfaleia::panel::{Handover, Hands, Lines, Panel, Reconfigured, SavedState};
@@ -47,6 +47,8 @@ struct Kept {
     state: Option<String>,
     /// The next hand-over panics.
     fails: bool,
+    /// What the next new policy comes with.
+    reconfigured: Option<Reconfigured>,
 }
 
 /// What was done, in order.
@@ -80,16 +82,19 @@ impl Hands for Shown {
         *self.0.lock().expect("no test panicked") = Some(status);
     }
     fn reconfigured(&mut self) -> Option<Reconfigured> {
-        None
+        let mut kept = self.2.lock().expect("a panic lets go of it first");
+        kept.reconfigured.take()
     }
 }
 
 struct House {
+    config: Config,
     panel: Panel<Shown>,
     shown: Shown,
     clock: Arc<RunningClock>,
     outputs: Arc<Outputs>,
     broken: Arc<Mutex<bool>>,
+    buzzer_broken: Arc<Mutex<bool>>,
 }
 
 impl House {
@@ -124,8 +129,14 @@ impl House {
                 Ok(())
             }
         });
+        let buzzer_broken = Arc::new(Mutex::new(false));
+        let wire = buzzer_broken.clone();
+        let sound = Box::new(move |_| match *wire.lock().expect("no test panicked") {
+            true => Err("the line is busy".to_owned()),
+            false => Ok(()),
+        });
         let lines = Lines {
-            buzzer: None,
+            buzzer: Some(Buzzer::new(sound, outputs.clone())),
             exhaust: Some(Exhaust::new(switch, outputs.clone())),
         };
         let alarm = Alarm::new(config.policy(), state, clock.boot());
@@ -133,11 +144,23 @@ impl House {
         let book = AddressBook::new(channels, Threads::default(), 1, fastrand::Rng::with_seed(1));
         House {
             panel: Panel::new(alarm, lines, book, clock.clone(), shown.clone()),
+            config,
             shown,
             clock,
             outputs,
             broken,
+            buzzer_broken,
         }
+    }
+
+    fn start(&mut self) {
+        self.event(Event::Started(Started {
+            new_boot: false,
+            store: StoreFound::Restored,
+            gap: None,
+            waiting: 0,
+            arm_away: false,
+        }));
     }
 
     fn gas(&mut self, active: bool) {
@@ -153,10 +176,11 @@ impl House {
         });
     }
 
-    fn output_trouble(&self) -> bool {
+    fn output_trouble(&self, line: &str) -> bool {
         let shown = self.shown.0.lock().expect("no test panicked");
         let status = shown.as_ref().expect("something was shown");
-        (status.troubles.iter()).any(|(trouble, _)| trouble.code == TroubleCode::Output)
+        (status.troubles.iter())
+            .any(|(trouble, _)| trouble.code == TroubleCode::Output && trouble.subject == line)
     }
 }
 
@@ -179,7 +203,7 @@ fn an_output_that_cannot_be_switched_is_a_trouble_until_it_can() {
     let mut house = House::new("5m", Duration::from_nanos(1));
     *house.broken.lock().expect("no test panicked") = true;
     house.gas(true);
-    assert!(house.output_trouble());
+    assert!(house.output_trouble("exhaust"));
     *house.broken.lock().expect("no test panicked") = false;
     house.gas(false);
     house
@@ -187,7 +211,56 @@ fn an_output_that_cannot_be_switched_is_a_trouble_until_it_can() {
         .nanos
         .fetch_add(301_000_000_000, Ordering::Relaxed);
     house.panel.tick();
-    assert!(!house.output_trouble());
+    assert!(!house.output_trouble("exhaust"));
+}
+
+#[test]
+fn a_buzzer_that_cannot_be_heard_is_a_trouble_from_the_start_chirp_until_its_next_edge() {
+    let mut house = House::new("5m", Duration::from_nanos(1));
+    *house.buzzer_broken.lock().expect("no test panicked") = true;
+    house.start();
+    assert!(house.output_trouble("buzzer"));
+    *house.buzzer_broken.lock().expect("no test panicked") = false;
+    (house.clock.nanos).fetch_add(300_000_000, Ordering::Relaxed);
+    house.panel.deadline();
+    assert!(
+        !house.output_trouble("buzzer"),
+        "the chirp's end was switched"
+    );
+}
+
+#[test]
+fn a_buzzer_that_breaks_while_it_sounds_is_a_trouble() {
+    let mut house = House::new("5m", Duration::from_nanos(1));
+    house.gas(true);
+    assert!(!house.output_trouble("buzzer"));
+    *house.buzzer_broken.lock().expect("no test panicked") = true;
+    (house.clock.nanos).fetch_add(1_500_000_000, Ordering::Relaxed);
+    house.panel.deadline();
+    assert!(house.output_trouble("buzzer"));
+}
+
+#[test]
+fn a_faulty_line_that_is_configured_no_more_is_no_trouble_and_is_not_tried_again() {
+    let mut house = House::new("5m", Duration::from_nanos(1));
+    *house.broken.lock().expect("no test panicked") = true;
+    house.gas(true);
+    assert!(house.output_trouble("exhaust"));
+    let without = Lines {
+        buzzer: None,
+        exhaust: None,
+    };
+    let new = Reconfigured {
+        channels: Channels::from(&house.config),
+        lines: Some(without),
+    };
+    (house.shown.2.lock().expect("no test panicked")).reconfigured = Some(new);
+    house.event(Event::PolicyChanged(Box::new(house.config.policy())));
+    assert!(!house.output_trouble("exhaust"));
+    (house.clock.nanos).fetch_add(2_000_000_000, Ordering::Relaxed);
+    house.panel.tick();
+    let now = house.clock.boot();
+    assert!(house.panel.deadline().is_none_or(|due| due > now));
 }
 
 #[test]
@@ -227,12 +300,6 @@ fn a_panel_that_fails_leaves_the_fan_on_and_comes_back_with_it() {
         !back.outputs.exhaust.active(),
         "a line that is claimed is off"
     );
-    back.event(Event::Started(Started {
-        new_boot: false,
-        store: StoreFound::Restored,
-        gap: None,
-        waiting: 0,
-        arm_away: false,
-    }));
+    back.start();
     assert!(back.outputs.exhaust.active());
 }

@@ -1,9 +1,9 @@
 //! Authenticators of their own on wires, as the original's GPIO 24 and 21: they name nobody, and fit
 //! any person.
 
-use crate::alarm::{BootTime, Event, Factor, Origin, Trouble, TroubleCode, Who};
-use crate::config::{Access, FaceInput, FingerInput, InputLine};
-use crate::gpio::{Board, Edge, GpioError, Signal, Watch};
+use crate::alarm::{BootTime, Event, Factor, Origin, Who};
+use crate::config::{Access, FaceInput, FingerInput, InputLine, Line};
+use crate::gpio::{Board, GpioError, Signal, Unwatched, Watch};
 use crate::inbox::Inbox;
 
 /// The wires of `[access]`.
@@ -40,37 +40,32 @@ pub fn watch(
         active: vec![false; wires.len()],
         wires,
     };
-    let mut gone = false;
-    let sink = Box::new(move |signal| match signal {
-        Signal::Found(edge) => {
-            if std::mem::take(&mut gone) {
-                inbox.send(Event::TroubleCleared {
-                    code: TroubleCode::GpioGone,
-                    subject: SUBJECT.to_owned(),
-                });
-            }
-            raised.set(&edge);
+    let mut unwatched = Unwatched::default();
+    let sink = Box::new(move |signal| {
+        if unwatched.note(&signal) {
+            inbox.send(unwatched.event(SUBJECT, "authenticators on GPIO lines"));
         }
-        Signal::Changed(edge) => {
-            let at = edge.at;
-            if raised.set(&edge) && edge.active {
-                raised.tell(&inbox, at);
+        match signal {
+            Signal::Found(edge) => {
+                raised.set(&edge.line, edge.active);
             }
-        }
-        Signal::Gone { why } => {
-            gone = true;
-            raised.active.fill(false);
-            inbox.send(Event::TroubleRaised(Trouble {
-                code: TroubleCode::GpioGone,
-                subject: SUBJECT.to_owned(),
-                text: format!("the authenticators on GPIO lines are not watched: {why}"),
-            }));
+            Signal::Changed(edge) => {
+                if raised.set(&edge.line, edge.active) && edge.active {
+                    raised.tell(&inbox, edge.at);
+                }
+            }
+            Signal::Gone { lines, .. } => {
+                for line in &lines {
+                    raised.set(line, false);
+                }
+            }
         }
     });
     board.watch(&lines, sink).map(Some)
 }
 
-const SUBJECT: &str = "access";
+/// Of the trouble that they are not watched.
+pub const SUBJECT: &str = "access";
 
 struct Raised {
     wires: Vec<(Factor, InputLine)>,
@@ -79,12 +74,12 @@ struct Raised {
 
 impl Raised {
     /// `false`: it is none of ours.
-    fn set(&mut self, edge: &Edge) -> bool {
-        let of = |(_, wire): &(Factor, InputLine)| wire.line == edge.line;
+    fn set(&mut self, line: &Line, active: bool) -> bool {
+        let of = |(_, wire): &(Factor, InputLine)| wire.line == *line;
         let Some(wire) = self.wires.iter().position(of) else {
             return false;
         };
-        self.active[wire] = edge.active;
+        self.active[wire] = active;
         true
     }
 

@@ -40,6 +40,10 @@ impl Command {
     async fn run(&self, timeout: Duration) -> Result<Vec<u8>, CameraError> {
         let mut child = tokio::process::Command::new(&self.words[0])
             .args(&self.words[1..])
+            // They name descriptors that systemd gave to us alone.
+            .env_remove("LISTEN_PID")
+            .env_remove("LISTEN_FDS")
+            .env_remove("LISTEN_FDNAMES")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

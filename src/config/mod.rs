@@ -487,6 +487,13 @@ pub struct Mqtt {
     pub discovery: bool,
 }
 
+impl Mqtt {
+    /// The broker as troubles and the log name it.
+    pub fn server(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+}
+
 /// `[[webhook]]`
 #[derive(Debug, Clone)]
 pub struct Webhook {

@@ -140,7 +140,7 @@ pub(super) struct RawFaceLine {
     /// Default: high.
     pub(super) active: Option<RawActive>,
     /// Default: pull-down if active is high, pull-up if it is low.
-    pub(super) bias: Option<RawBias>,
+    pub(super) bias: Maybe<RawBias>,
     /// Default: 20ms.
     pub(super) debounce: Maybe<Time>,
 }
@@ -165,7 +165,7 @@ pub(super) struct RawFinger {
     /// Default: high.
     pub(super) active: Option<RawActive>,
     /// Default: pull-down if active is high, pull-up if it is low.
-    pub(super) bias: Option<RawBias>,
+    pub(super) bias: Maybe<RawBias>,
     /// Default: 20ms.
     pub(super) debounce: Maybe<Time>,
 }

@@ -165,6 +165,8 @@ fn a_pin_is_used_once_however_it_is_written() {
     each(&[
         case(format!("[gpio]\nbackend = \"rppal\"\n{SENSOR}gpio = «\"PIR\"»"), "no names of lines", "BCM number"),
         case(format!("[gpio]\nbackend = \"rppal\"\n{SENSOR}gpio = 4\nbias = «\"as-is\"»"), "leave a bias as it is", "gpiochip"),
+        case("[gpio]\nbackend = \"rppal\"\n[access]\nrequire = [[\"face\"]]\nface = { gpio = 24, bias = «\"as-is\"» }", "leave a bias as it is", "gpiochip"),
+        case("[gpio]\nbackend = \"rppal\"\n[access]\nrequire = [[\"finger\"]]\nfinger = { gpio = 21, bias = «\"as-is\"» }", "leave a bias as it is", "gpiochip"),
         case(format!("{SENSOR}gpio = 12\n[buzzer]\ngpio = «\"GPIO12\"»"), "GPIO 12 is used twice: by [buzzer], and by the sensor \"hall\" in line 4", "same pin"),
         case("[buzzer]\ngpio = 4\n[exhaust]\ngpio = «4»", "by [exhaust], and by [buzzer]", "every pin once"),
         case("[buzzer]\ngpio = \"X1\"\n[exhaust]\ngpio = «\"X1\"»", "the line \"X1\" is used twice", "every pin once"),
@@ -325,6 +327,7 @@ fn what_is_merely_odd_is_a_warning_at_its_place() {
         ("[[sensor]]\nname = \"p\"\nkind = \"panic\"\nsimulated = true\nmodes = [\"away\"]\n", 5, "every mode"),
         ("[[sensor]]\nname = \"p\"\nkind = \"beam\"\nsimulated = true\nsilent-after = \"5s\"\n", 5, "never silent"),
         ("[[sensor]]\nname = \"p\"\nkind = \"beam\"\nsimulated = true\nbias = \"none\"\n", 5, "`bias`"),
+        ("[[sensor]]\nname = \"p\"\nkind = \"contact\"\ngpio = 22\n", 4, "never triggers"),
         ("[[nodemcu]]\nname = \"a\"\nport = \"/dev/ttyUSB0\"\n", 3, "may change"),
         ("[[nodemcu]]\nname = \"a\"\nport = \"/dev/ttyUSB0\"\n", 2, "no sensor uses"),
         ("[exhaust]\nsimulated = true\n", 1, "no gas sensor"),

@@ -9,9 +9,37 @@ use super::health::raised;
 use crate::actuators::{self, Buzzer, Exhaust, Outputs, Switch};
 use crate::alarm::TroubleCode;
 use crate::camera::{Camera, FaultSwitch, PhotoShelf};
-use crate::config::Config;
-use crate::gpio::{Board, GpioError, OutputPin};
+use crate::clock::SharedClock;
+use crate::config::{Config, GpioBackend};
+use crate::gpio::{self, Board, GpioError, KeptLines, OutputPin, SimulatedBoard};
 use crate::inbox::Inbox;
+
+/// The board that the configuration asks for; and once more, if it is a simulated one.
+pub(super) fn board(
+    config: &Config,
+    clock: &SharedClock,
+    kept: KeptLines,
+) -> Result<(Arc<dyn Board>, Option<SimulatedBoard>), GpioError> {
+    let real = match config.gpio.backend {
+        GpioBackend::Simulated => None,
+        GpioBackend::GpioChip | GpioBackend::Rppal => {
+            match gpio::board(&config.gpio, clock.clone(), kept) {
+                Ok(board) => Some(board),
+                // A house of nodes and topics alone needs no board.
+                Err(_) if !config.has_wires() => None,
+                Err(error) => return Err(error),
+            }
+        }
+    };
+    Ok(match real {
+        // Also without a wire: a reload may bring the first.
+        Some(board) => (Arc::from(board), None),
+        None => {
+            let board = SimulatedBoard::new(clock.clone());
+            (Arc::new(board.clone()), Some(board))
+        }
+    })
+}
 
 /// Claims the buzzer's line, off.
 pub(super) fn buzzer(

@@ -106,10 +106,7 @@ pub fn store_health(inbox: &Inbox) -> impl Fn(Result<(), String>) + Send + 'stat
     let inbox = inbox.clone();
     move |health| {
         inbox.send(match health {
-            Ok(()) => Event::TroubleCleared {
-                code: TroubleCode::Store,
-                subject: String::new(),
-            },
+            Ok(()) => cleared(TroubleCode::Store, ""),
             Err(why) => raised(TroubleCode::Store, "", why),
         });
     }
@@ -123,14 +120,13 @@ pub(super) fn raised(code: TroubleCode, subject: &str, text: String) -> Event {
     })
 }
 
+pub(super) fn cleared(code: TroubleCode, subject: &str) -> Event {
+    let subject = subject.to_owned();
+    Event::TroubleCleared { code, subject }
+}
+
 /// What lessens protection from the start.
-pub(super) fn start_troubles(
-    inbox: &Inbox,
-    config: &Config,
-    kind: ServiceKind,
-    store: Option<String>,
-    rejected: Option<&Rejected>,
-) {
+pub(super) fn start_troubles(inbox: &Inbox, store: Option<String>, rejected: Option<&Rejected>) {
     if let Some(why) = store {
         inbox.send(raised(TroubleCode::Store, "", why));
     }
@@ -150,19 +146,47 @@ pub(super) fn start_troubles(
         );
         inbox.send(raised(TroubleCode::ConfigRejected, "", text));
     }
-    let simulated = sources::simulated_devices(config);
-    if kind == ServiceKind::Run && !simulated.is_empty() {
-        let text = format!(
-            "simulated, so watched by nothing real: {}",
-            simulated.join(", ")
-        );
-        inbox.send(raised(TroubleCode::Simulated, "", text));
+}
+
+/// Whether a real service has simulated devices. `board`: the GPIO lines in use are.
+pub(super) fn simulated(config: &Config, kind: ServiceKind, board: bool) -> Event {
+    let devices = sources::simulated_devices(config, board);
+    match kind {
+        ServiceKind::Run if !devices.is_empty() => {
+            let devices = devices.join(", ");
+            let text = format!("simulated, so watched by nothing real: {devices}");
+            raised(TroubleCode::Simulated, "", text)
+        }
+        ServiceKind::Run | ServiceKind::Simulate => cleared(TroubleCode::Simulated, ""),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Depth, parse};
+
+    #[test]
+    fn a_real_service_says_what_is_simulated_of_its_configuration_and_of_its_board() {
+        let said = |text: &str, kind, board| {
+            let config = parse(text, "x", Depth::Shape).unwrap().config;
+            match simulated(&config, kind, board) {
+                Event::TroubleRaised(trouble) => Some(trouble.text),
+                Event::TroubleCleared { .. } => None,
+                other => panic!("{other:?}"),
+            }
+        };
+        let sensor = "[[sensor]]\nname = \"hall\"\nkind = \"motion\"\n";
+        let (simulated, wired) = (
+            format!("{sensor}simulated = true\n"),
+            format!("{sensor}gpio = 18\n"),
+        );
+        let run = ServiceKind::Run;
+        assert!(said(&simulated, run, false).unwrap().contains("\"hall\""));
+        assert!(said(&wired, run, true).unwrap().contains("all GPIO lines"));
+        assert_eq!(said(&wired, run, false), None);
+        assert_eq!(said(&simulated, ServiceKind::Simulate, true), None);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_panel_hangs_when_it_has_not_answered_for_longer_than_it_may_need() {

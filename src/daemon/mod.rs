@@ -11,6 +11,7 @@ mod heartbeat;
 mod journal;
 pub(crate) mod machine;
 mod memory;
+mod outdated;
 mod people;
 mod reload;
 mod restore;
@@ -47,7 +48,7 @@ use crate::actuators::Outputs;
 use crate::alarm::{Alarm, Durable, Event, TroubleCode};
 use crate::camera::{Camera, FaultSwitch, PhotoShelf};
 use crate::clock::{SharedClock, Stamp};
-use crate::gpio::{Board, KeptLines, SimulatedBoard};
+use crate::gpio::KeptLines;
 use crate::inbox::{Inbox, Letter};
 use crate::login::{Cost, Logins};
 use crate::outbox::{AddressBook, Channels, Outbox, Parts};
@@ -59,9 +60,9 @@ use crate::supervisor::{Pulses, Supervisor, systemd};
 use crate::web::{self, House, ServiceKind, Sim};
 
 use away::Absence;
-use devices::{Cameras, buzzer, exhaust, or_trouble};
+use devices::{Cameras, board, buzzer, exhaust, or_trouble};
 use drills::Drills;
-use health::{LastAnswer, raised, start_troubles};
+use health::{LastAnswer, raised, simulated as simulated_trouble, start_troubles};
 use machine::{Machine, Watchman};
 use people::People;
 use reload::Reloader;
@@ -186,18 +187,7 @@ pub async fn run(
     let mut outbox = tokio::spawn(pulses.task("outbox", outbox));
 
     // Devices.
-    let simulated_board = (config.gpio.backend == crate::config::GpioBackend::Simulated)
-        .then(|| SimulatedBoard::new(clock.clone()));
-    let board: Arc<dyn Board> = match &simulated_board {
-        Some(board) => Arc::new(board.clone()),
-        // A house of nodes and topics alone needs no board.
-        None if !config.has_wires() => Arc::new(SimulatedBoard::new(clock.clone())),
-        None => Arc::from(crate::gpio::board(
-            &config.gpio,
-            clock.clone(),
-            devices.kept_lines,
-        )?),
-    };
+    let (board, simulated_board) = board(&config, &clock, devices.kept_lines)?;
     let outputs = Arc::new(Outputs::default());
     let lines = Lines {
         buzzer: or_trouble(
@@ -323,7 +313,12 @@ pub async fn run(
         camera: camera_slot.clone(),
     };
     let sources = Sources::start(&config, &wiring, &mut supervisor);
-    start_troubles(&inbox, &config, kind, failing, chosen.rejected.as_ref());
+    start_troubles(&inbox, failing, chosen.rejected.as_ref());
+    inbox.send(simulated_trouble(
+        &config,
+        kind,
+        wiring.simulated_board.is_some(),
+    ));
     for (way, why) in unopened {
         inbox.send(raised(TroubleCode::Web, &way, why));
     }
@@ -349,6 +344,7 @@ pub async fn run(
         sources: Some(sources),
         supervisor,
         snapshot: snapshot_now.clone(),
+        kind,
     });
     let house = House {
         config: config_now.clone(),

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tracing::error;
 
-use crate::alarm::{Event, PhotoId, Trouble, TroubleCode};
+use super::health::{cleared, raised};
+use crate::alarm::{PhotoId, TroubleCode};
 use crate::camera::PhotoShelf;
 use crate::clock::WallTime;
 use crate::config::{Config, Contact};
@@ -24,6 +25,8 @@ pub(super) struct People {
 }
 
 struct Ways {
+    /// The troubles that these ways themselves have raised.
+    unready: Vec<(TroubleCode, String)>,
     contacts: HashMap<String, Contact>,
     mailer: Option<Mailer>,
     telephone: Option<Telephone>,
@@ -34,13 +37,11 @@ impl Ways {
     /// What cannot be made ready (a certificate file that is none) is a trouble; the other ways
     /// stay open.
     fn new(config: &Config, inbox: &Inbox) -> Ways {
-        let report = |code, subject: &str, why: SetupError| {
+        let mut unready = Vec::new();
+        let mut report = |code, subject: &str, why: SetupError| {
             error!("{why}");
-            inbox.send(Event::TroubleRaised(Trouble {
-                code,
-                subject: subject.to_owned(),
-                text: why.to_string(),
-            }));
+            inbox.send(raised(code, subject, why.to_string()));
+            unready.push((code, subject.to_owned()));
         };
         let mailer = config.email.as_ref().map(Mailer::new).transpose();
         let telephone = config.phone.as_ref().map(Telephone::new).transpose();
@@ -49,13 +50,12 @@ impl Ways {
                 .map_err(|why| report(TroubleCode::Webhook, &webhook.name, why))
                 .ok()
         });
+        let webhooks = (webhooks.map(|it| (it.name().to_owned(), it))).collect();
         Ways {
             contacts: (config.contacts.iter())
                 .map(|contact| (contact.name.clone(), contact.clone()))
                 .collect(),
-            webhooks: webhooks
-                .map(|webhook| (webhook.name().to_owned(), webhook))
-                .collect(),
+            webhooks,
             mailer: mailer.unwrap_or_else(|why| {
                 report(TroubleCode::Mail, "", why);
                 None
@@ -64,6 +64,7 @@ impl Ways {
                 report(TroubleCode::Phone, "", why);
                 None
             }),
+            unready,
         }
     }
 }
@@ -78,8 +79,13 @@ impl People {
 
     /// What is under way goes on as it was begun.
     pub(super) fn reconfigure(&self, config: &Config, inbox: &Inbox) {
-        let ways = Arc::new(Ways::new(config, inbox));
-        *self.ways.write().unwrap_or_else(PoisonError::into_inner) = ways;
+        let new = Arc::new(Ways::new(config, inbox));
+        let mut ways = self.ways.write().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *ways, new.clone());
+        drop(ways);
+        for (code, subject) in old.unready.iter().filter(|it| !new.unready.contains(it)) {
+            inbox.send(cleared(*code, subject));
+        }
     }
 
     /// Loads trusted roots and resumes sessions before the first alarm needs them.

@@ -19,11 +19,13 @@ use crate::inbox::Inbox;
 use crate::outbox::{self, Channels};
 use crate::panel::{Lines, Reconfigured};
 use crate::supervisor::Supervisor;
-use crate::web::{Reload, Snapshot};
+use crate::web::{Reload, ServiceKind, Snapshot};
 
 use super::Cameras;
 use super::hands::{CameraSlot, ChangeSlot};
+use super::health::{cleared, simulated};
 use super::journal::Journal;
+use super::outdated;
 use super::people::People;
 use super::sources::{Sources, Wiring};
 
@@ -52,6 +54,7 @@ pub(super) struct Parts {
     pub(super) sources: Option<Sources>,
     pub(super) supervisor: Supervisor,
     pub(super) snapshot: watch::Receiver<Arc<Snapshot>>,
+    pub(super) kind: ServiceKind,
 }
 
 /// Applies a changed configuration, one at a time.
@@ -191,10 +194,7 @@ impl Parts {
         }
         // Also for the same text: a secret file, or a certificate, may have changed.
         let changed = self.apply(&old, Arc::new(config)).await?;
-        self.inbox.send(Event::TroubleCleared {
-            code: TroubleCode::ConfigRejected,
-            subject: String::new(),
-        });
+        self.inbox.send(cleared(TroubleCode::ConfigRejected, ""));
         let said = match text == self.text {
             true => "nothing changed; secret files were read again".to_owned(),
             false => changed.join("; "),
@@ -237,6 +237,10 @@ impl Parts {
             self.sources = Some(Sources::start(&new, &self.wiring, &mut self.supervisor));
             said.push("the sensors were connected anew".to_owned());
         }
+        // The board stays until the next start, whatever [gpio] says now.
+        let board = self.wiring.simulated_board.is_some();
+        self.inbox.send(simulated(&new, self.kind, board));
+        outdated::clear(&new, &self.wiring.status.borrow(), &self.inbox);
         if old.gpio != new.gpio || old.store.path != new.store.path || web_differs(old, &new) {
             said.push(
                 "changes of [gpio], [web] and [store] path come with the next start".to_owned(),
@@ -272,10 +276,17 @@ impl Parts {
             let next = stopped.ok().flatten();
             self.next_photo = next.unwrap_or(PhotoId(self.next_photo.0 + 1_000_000));
         }
+        // Of the old one nobody says any more that it is well.
+        self.inbox.send(cleared(TroubleCode::Camera, "camera"));
+        self.inbox.send(cleared(TroubleCode::Store, "photos"));
         let started = self.cameras.start(new, self.next_photo);
         self.running_camera =
             super::or_trouble(started, TroubleCode::Camera, "camera", &self.inbox);
         let handle = self.running_camera.as_ref().map(Camera::handle);
+        if let Some(camera) = handle.clone() {
+            // What is wrong with the new one is known now, and not at the next alarm.
+            tokio::spawn(async move { camera.look().await.map(drop) });
+        }
         *self.camera.lock().unwrap_or_else(PoisonError::into_inner) = handle;
     }
 }

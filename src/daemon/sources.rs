@@ -8,12 +8,13 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::hands::CameraSlot;
+use super::health::cleared;
 use crate::access::face::{self, Start};
 use crate::access::finger::{Asks, FingerReader, ReaderPort};
 use crate::access::{self, Access};
 use crate::alarm::{Actor, Origin, PhotoId, Status, TroubleCode};
 use crate::camera::PhotoShelf;
-use crate::config::{CameraDevice, Config, FaceInput, FingerInput, GpioBackend, Source};
+use crate::config::{CameraDevice, Config, FaceInput, FingerInput, Mqtt, Source};
 use crate::gpio::{Board, SimulatedBoard, Watch};
 use crate::inbox::Inbox;
 use crate::mqtt::{Broker, Kept, Verify};
@@ -151,6 +152,10 @@ impl Sources {
         let stop = CancellationToken::new();
         let inbox = &wiring.inbox;
 
+        // Who watches wires from now on says at once what is wrong; who did before says no more.
+        for subject in [sensors::gpio::SUBJECT, access::wires::SUBJECT] {
+            inbox.send(cleared(TroubleCode::GpioGone, subject));
+        }
         let wires = sensors::gpio::watch(&*wiring.board, &config.sensors, inbox.clone());
         let wires = super::or_trouble(
             wires.map_err(Into::into),
@@ -210,7 +215,8 @@ impl Sources {
 
         let (connected, goodbye) = mpsc::channel(1);
         let broker = Self::broker(config, wiring);
-        let broker = super::or_trouble(broker, TroubleCode::Mqtt, "", inbox);
+        let server = config.mqtt.as_ref().map(Mqtt::server).unwrap_or_default();
+        let broker = super::or_trouble(broker, TroubleCode::Mqtt, &server, inbox);
         *wiring.broker.lock().unwrap_or_else(PoisonError::into_inner) = broker.clone();
         if let Some(broker) = broker {
             let (photos, shelf) = (wiring.last_photo.clone(), wiring.shelf.clone());
@@ -336,13 +342,13 @@ async fn until(stop: CancellationToken, driver: impl Future<Output = ()>) -> any
 }
 
 /// What of a real service is simulated, in words: a house that is watched by nothing real must
-/// say so.
-pub(super) fn simulated_devices(config: &Config) -> Vec<String> {
+/// say so. `board`: the GPIO lines in use are simulated.
+pub(super) fn simulated_devices(config: &Config, board: bool) -> Vec<String> {
     let mut simulated: Vec<String> = (config.sensors.iter())
         .filter(|sensor| sensor.source == Source::Simulated)
         .map(|sensor| format!("the sensor \"{}\"", sensor.name))
         .collect();
-    if config.gpio.backend == GpioBackend::Simulated && config.has_wires() {
+    if board && config.has_wires() {
         simulated.push("all GPIO lines".to_owned());
     }
     if let Some(camera) = &config.camera

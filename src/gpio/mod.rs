@@ -7,9 +7,12 @@
 #[cfg(target_os = "linux")]
 pub mod chip;
 mod debounce;
+#[cfg(test)]
+pub(crate) mod fixtures;
 #[cfg(all(target_os = "linux", any(target_arch = "arm", target_arch = "aarch64")))]
 pub mod rpi;
 pub mod simulated;
+mod unwatched;
 
 use embedded_hal::digital;
 use tokio::sync::oneshot;
@@ -21,6 +24,7 @@ use crate::config::{Gpio, GpioBackend, InputLine, Line, OutputLine};
 #[cfg(target_os = "linux")]
 pub use chip::{ChipBoard, KeptLines};
 pub use simulated::SimulatedBoard;
+pub use unwatched::Unwatched;
 
 /// One output wire.
 pub trait OutputPin: Send {
@@ -56,9 +60,11 @@ pub enum Signal {
     Found(Edge),
     /// A change that stayed for the debounce time.
     Changed(Edge),
-    /// Lines are not watched: their chip went away, or cannot be had. What is found when it is
-    /// back comes as [`Found`](Signal::Found).
+    /// These lines are not watched: their chip went away, or cannot be had. What is found when it is
+    /// back comes as [`Found`](Signal::Found). Others go on.
     Gone {
+        /// Which.
+        lines: Vec<Line>,
         /// Why, and what mends it.
         why: String,
     },

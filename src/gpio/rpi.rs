@@ -236,7 +236,8 @@ impl Watcher {
             };
             if !mem::replace(&mut told_gone, true) {
                 warn!(why, "watching GPIO lines");
-                (self.sink)(Signal::Gone { why });
+                let lines = self.lines.iter().map(|it| it.line.clone()).collect();
+                (self.sink)(Signal::Gone { lines, why });
             }
             if self.ended_meanwhile() {
                 return;

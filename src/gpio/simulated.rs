@@ -208,6 +208,7 @@ fn watch(
             }
             Ok(Change::Gone) => {
                 return sink(Signal::Gone {
+                    lines: inputs.into_iter().map(|(input, _)| input.line).collect(),
                     why: "the simulated board was taken away".to_owned(),
                 });
             }
@@ -267,7 +268,7 @@ mod tests {
         let level = |signal| match signal {
             Signal::Found(edge) => (true, edge.active),
             Signal::Changed(edge) => (false, edge.active),
-            Signal::Gone { why } => panic!("gone: {why}"),
+            Signal::Gone { why, .. } => panic!("gone: {why}"),
         };
         (0..count)
             .map(|_| level(receiver.recv_timeout(WAIT).unwrap()))

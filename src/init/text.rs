@@ -95,6 +95,10 @@ fn sensors(house: &House, out: &mut String) -> fmt::Result {
             wire.line,
             quoted(&wire.active)
         )?;
+        // They switch to GND, as docs/wiring.md has them: pulled down, an open one would read as closed.
+        if matches!(wire.kind.as_str(), "contact" | "tamper") {
+            writeln!(out, "bias = \"pull-up\"")?;
+        }
     }
     Ok(())
 }
@@ -175,7 +179,8 @@ fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{self, Depth};
+    use crate::config::{self, Bias, Depth, Source};
+    use crate::init::Wire;
 
     #[test]
     fn an_answer_cannot_break_out_of_its_value() {
@@ -212,6 +217,28 @@ mod tests {
             access.finger,
             Some(config::FingerInput::Serial { port, .. }) if port.as_os_str() == "/dev/serial0"
         ));
+    }
+
+    #[test]
+    fn contacts_are_wired_to_ground_and_pulled_up() {
+        let wire = |kind: &str, line| Wire {
+            name: kind.to_owned(),
+            kind: kind.to_owned(),
+            line,
+            active: "high".to_owned(),
+        };
+        let house = House {
+            site: "Home".to_owned(),
+            wires: vec![wire("contact", 22), wire("tamper", 24), wire("motion", 18)],
+            ..House::default()
+        };
+        let loaded = config::parse(&written(&house), "x", Depth::Shape).unwrap();
+        let biases = (loaded.config.sensors.iter()).map(|sensor| match &sensor.source {
+            Source::Gpio(wire) => wire.bias,
+            other => panic!("{other:?}"),
+        });
+        let expected = [Bias::PullUp, Bias::PullUp, Bias::PullDown];
+        assert_eq!(biases.collect::<Vec<_>>(), expected);
     }
 
     #[test]

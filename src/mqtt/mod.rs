@@ -132,7 +132,7 @@ impl Broker {
         kept.extend(now);
         Ok(Some(Broker(Arc::new(Shared {
             options,
-            server: format!("{}:{}", mqtt.host, mqtt.port),
+            server: mqtt.server(),
             topics: topics.to_vec(),
             names,
             discovery,

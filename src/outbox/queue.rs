@@ -176,6 +176,8 @@ impl Outbox {
     /// The owner changed the configuration: everything that waits is looked at again, now.
     pub fn reconfigure(&mut self, channels: Channels, now: BootTime) {
         self.channels = channels;
+        // The ways are new: what was said of the old ones is said again, or over with the next message.
+        self.told.clear();
         for entry in self.rows.values_mut() {
             Arc::make_mut(&mut entry.message).next_at = now;
         }

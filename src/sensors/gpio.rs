@@ -1,8 +1,8 @@
 //! Sensors on wires: a board's edges -> readings with the edges' own times.
 
-use crate::alarm::{Event, Reading, SensorName, Trouble, TroubleCode};
+use crate::alarm::{Event, Reading, SensorName};
 use crate::config::{InputLine, Line, Sensor, Source};
-use crate::gpio::{Board, Edge, GpioError, Signal, Watch};
+use crate::gpio::{Board, Edge, GpioError, Signal, Unwatched, Watch};
 use crate::inbox::Inbox;
 
 /// Watches all sensors that are wires, until the watch is dropped. Their levels are told first.
@@ -23,33 +23,27 @@ pub fn watch(
         return Ok(None);
     }
     let lines: Vec<InputLine> = wired.iter().map(|(_, input)| input.clone()).collect();
-    let mut gone = false;
-    let sink = Box::new(move |signal| match signal {
-        Signal::Found(edge) => {
-            if std::mem::take(&mut gone) {
-                inbox.send(Event::TroubleCleared {
-                    code: TroubleCode::GpioGone,
-                    subject: String::new(),
-                });
-            }
-            send(&inbox, &wired, edge, true);
+    let mut unwatched = Unwatched::default();
+    let sink = Box::new(move |signal| {
+        if unwatched.note(&signal) {
+            inbox.send(unwatched.event(SUBJECT, "sensors on GPIO lines"));
         }
-        Signal::Changed(edge) => send(&inbox, &wired, edge, false),
-        Signal::Gone { why } => {
-            gone = true;
-            inbox.send(Event::TroubleRaised(Trouble {
-                code: TroubleCode::GpioGone,
-                subject: String::new(),
-                text: format!("the sensors on GPIO lines are not watched: {why}"),
-            }));
-            for (sensor, _) in &wired {
-                let sensor = sensor.clone();
-                inbox.send(Event::Lost { sensor });
+        match signal {
+            Signal::Found(edge) => send(&inbox, &wired, edge, true),
+            Signal::Changed(edge) => send(&inbox, &wired, edge, false),
+            Signal::Gone { lines, .. } => {
+                for (sensor, _) in (wired.iter()).filter(|(_, it)| lines.contains(&it.line)) {
+                    let sensor = sensor.clone();
+                    inbox.send(Event::Lost { sensor });
+                }
             }
         }
     });
     board.watch(&lines, sink).map(Some)
 }
+
+/// Of the trouble that they are not watched.
+pub const SUBJECT: &str = "";
 
 fn send(inbox: &Inbox, wired: &[(SensorName, InputLine)], edge: Edge, found: bool) {
     let Some(sensor) = sensor_of(wired, &edge.line) else {
@@ -76,9 +70,11 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::alarm::TroubleCode;
     use crate::clock::SystemClock;
     use crate::config::{Active, Bias};
     use crate::gpio::SimulatedBoard;
+    use crate::gpio::fixtures::ToldBoard;
     use crate::sensors::tests::sensor;
 
     fn wire(number: u32) -> InputLine {
@@ -126,6 +122,49 @@ mod tests {
             let sensor = SensorName::from(name);
             assert_eq!(next().event, Event::Lost { sensor });
         }
+    }
+
+    #[test]
+    fn of_two_chips_each_loses_its_own_sensors_and_the_trouble_ends_with_the_last() {
+        let clock = SystemClock::shared();
+        let (inbox, letters) = Inbox::new(clock.clone());
+        let sensors = [
+            sensor("hall", Source::Gpio(wire(18))),
+            sensor("door", Source::Gpio(wire(23))),
+        ];
+        let board = ToldBoard::default();
+        let _watch = watch(&board, &sensors, inbox).unwrap();
+        let told = |signal| {
+            board.tell(signal);
+            letters.try_iter().map(|it| it.event).collect::<Vec<_>>()
+        };
+        let gone = |number: u32, why: &str| Signal::Gone {
+            lines: vec![Line::Number(number)],
+            why: why.to_owned(),
+        };
+        let found = |number: u32| {
+            Signal::Found(Edge {
+                line: Line::Number(number),
+                active: false,
+                at: clock.boot(),
+            })
+        };
+        let says = |event: &Event, why: &str| matches!(event, Event::TroubleRaised(it) if it.text.ends_with(why));
+
+        let seen = told(gone(18, "the first"));
+        let sensor = SensorName::from("hall");
+        assert!(says(&seen[0], "the first"), "{seen:?}");
+        assert_eq!(seen[1..], [Event::Lost { sensor }]);
+        assert_eq!(told(found(23)).len(), 1, "a reading, and no end");
+        assert!(says(&told(gone(23, "the second"))[0], "the second"));
+        let seen = told(found(23));
+        assert!(says(&seen[0], "the first"), "what is left: {seen:?}");
+        let seen = told(found(18));
+        let over = Event::TroubleCleared {
+            code: TroubleCode::GpioGone,
+            subject: String::new(),
+        };
+        assert_eq!(seen[0], over);
     }
 
     #[test]

@@ -55,6 +55,64 @@ fn a_reload_applies_a_valid_change_without_losing_state() {
 }
 
 #[test]
+fn a_node_that_is_configured_no_more_is_no_trouble() {
+    const NO_KITCHEN: [(&str, &str); 2] = [
+        (
+            "[[nodemcu]]\nname = \"kitchen\"\nport = \"DIR/nodemcu-kitchen\"\n",
+            "",
+        ),
+        (
+            "[[sensor]]\nname = \"kitchen gas\"\nkind = \"gas\"\nnodemcu = \"kitchen.gas\"\nwarm-up = \"0s\"\n",
+            "",
+        ),
+    ];
+    let home = Home::with(&[]);
+    let service = home.start();
+    home.faults(json!({ "nodemcu": "unplugged" }));
+    service.api.until_trouble("node-gone");
+    home.write(&home.config(&NO_KITCHEN));
+    service.api.post("reload", json!({}));
+    service.api.until_no_trouble("node-gone");
+}
+
+#[test]
+fn a_camera_that_a_reload_breaks_is_a_trouble_at_once_and_none_after_the_one_that_mends_it() {
+    let home = Home::with(&[]);
+    let service = home.start();
+    home.write(&home.config(&[(
+        "device = \"simulated\"",
+        "device = { command = [\"false\"] }",
+    )]));
+    service.api.post("reload", json!({}));
+    service.api.until_trouble("camera");
+    home.write(&home.config(&[]));
+    service.api.post("reload", json!({}));
+    service.api.until_no_trouble("camera");
+}
+
+#[test]
+fn the_first_wire_that_a_reload_brings_is_a_real_one() {
+    const NO_WIRE: [(&str, &str); 4] = [
+        (
+            "backend = \"simulated\"",
+            "backend = \"gpiochip\"\nchip = \"nowhere\"",
+        ),
+        ("[buzzer]\ngpio = 17", "[buzzer]\nsimulated = true"),
+        ("[exhaust]\ngpio = 4", "[exhaust]\nsimulated = true"),
+        ("gpio = 18\nwarm-up = \"0s\"", "simulated = true"),
+    ];
+    let home = Home::with(&NO_WIRE);
+    let service = home.start();
+    let simulated = service.api.until_trouble("simulated");
+    assert!(simulated.contains("\"hall\""), "{simulated}");
+    home.write(&home.config(&NO_WIRE[..3]));
+    service.api.post("reload", json!({}));
+    service.api.until_trouble("gpio-gone");
+    let simulated = service.api.until_trouble("simulated");
+    assert!(!simulated.contains("\"hall\""), "{simulated}");
+}
+
+#[test]
 fn a_hang_up_signal_reloads_too() {
     let home = Home::with(&[]);
     let service = home.armed();

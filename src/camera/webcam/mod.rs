@@ -24,6 +24,9 @@ use crate::clock::{SharedClock, Stamp};
 pub use find::{named, webcams};
 pub use format::{Choice, choices};
 
+/// So many pictures wait at most: linuxvideo 0.3.5 asks the driver for two buffers, and uses no more.
+const BUFFERS: u32 = 2;
+
 /// An open webcam that streams.
 pub(super) struct Webcam {
     path: PathBuf,
@@ -108,14 +111,18 @@ impl Format {
 impl Device for Webcam {
     fn frame(&mut self, timeout: Duration) -> Result<Frame, CameraError> {
         let deadline = Instant::now() + timeout;
-        // What lies in the buffers is as old as the last look at them.
-        while !self.stream.will_block().map_err(|e| self.lost(&e))? {
-            self.next()?;
+        // What lies in the buffers is as old as the last look at them. No more than fits into them:
+        // on a slow machine a camera fills them as fast as they are emptied.
+        for _ in 0..BUFFERS {
+            if self.stream.will_block().map_err(|e| self.lost(&e))? {
+                break;
+            }
+            self.skip()?;
         }
         if !mem::replace(&mut self.settled, true) {
             for _ in 0..SETTLING_FRAMES {
                 self.wait(deadline, timeout)?;
-                self.next()?;
+                self.skip()?;
             }
         }
         loop {
@@ -152,6 +159,12 @@ impl Webcam {
             }
             return Ok(());
         }
+    }
+
+    /// Lets a picture go. Does not wait when there is one.
+    fn skip(&mut self) -> Result<(), CameraError> {
+        let let_go = self.stream.dequeue(|_| Ok(()));
+        let_go.map_err(|error| self.lost(&error))
     }
 
     /// The next picture, if it is whole. Does not wait when there is one.

@@ -138,7 +138,7 @@ impl Check<'_> {
                 Some(FaceInput::Gpio(self.input(
                     line,
                     wire.active,
-                    wire.bias,
+                    &wire.bias,
                     &wire.debounce,
                 )))
             }
@@ -153,7 +153,7 @@ impl Check<'_> {
         match (&finger.port, &finger.gpio) {
             (None, Some(gpio)) => {
                 let line = self.pin(gpio, "[access] finger".to_owned());
-                FingerInput::Gpio(self.input(line, finger.active, finger.bias, &finger.debounce))
+                FingerInput::Gpio(self.input(line, finger.active, &finger.bias, &finger.debounce))
             }
             (Some(port), None) => {
                 let baud = self.number(&finger.baud, 57_600, 9_600..=115_200);

@@ -307,10 +307,20 @@ impl<'a> Check<'a> {
         &mut self,
         line: Line,
         active: Option<RawActive>,
-        bias: Option<RawBias>,
+        bias: &Maybe<RawBias>,
         debounce: &Maybe<Time>,
     ) -> InputLine {
         let active = level(active);
+        if let Some(bias) = bias
+            && let (RawBias::AsIs, GpioBackend::Rppal) = (bias.value, self.backend)
+        {
+            self.error(
+                &bias.span,
+                "backend = \"rppal\" cannot leave a bias as it is",
+                "allowed with it: \"pull-up\", \"pull-down\", \"none\"; or backend = \"gpiochip\"",
+            );
+        }
+        let bias = bias.as_ref().map(|bias| bias.value);
         InputLine {
             line,
             active,

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use super::{Check, level};
 use crate::alarm::SensorKind;
-use crate::config::raw::{RawBias, RawMqttTopic, RawNodeMcu, RawSensor};
+use crate::config::raw::{RawActive, RawMqttTopic, RawNodeMcu, RawSensor};
 use crate::config::values::At;
-use crate::config::{GpioBackend, MqttTopic, NodeKey, NodeMcu, NodePort, Source};
+use crate::config::{Active, MqttTopic, NodeKey, NodeMcu, NodePort, Source};
 
 impl Check<'_> {
     pub(super) fn nodemcus(&mut self) -> Vec<NodeMcu> {
@@ -80,18 +80,10 @@ impl Check<'_> {
         }
         let active = raw.active.as_ref().map(|active| active.value);
         if let Some(line) = &raw.gpio {
+            let line_span = &line.span;
             let line = self.pin(line, format!("the sensor \"{}\"", raw.name.value.0));
-            if let Some(bias) = &raw.bias
-                && let (RawBias::AsIs, GpioBackend::Rppal) = (bias.value, self.backend)
-            {
-                self.error(
-                    &bias.span,
-                    "backend = \"rppal\" cannot leave a bias as it is",
-                    "allowed with it: \"pull-up\", \"pull-down\", \"none\"; or backend = \"gpiochip\"",
-                );
-            }
-            let bias = raw.bias.as_ref().map(|bias| bias.value);
-            Source::Gpio(self.input(line, active, bias, &raw.debounce))
+            self.contact_to_ground(raw, line_span, active);
+            Source::Gpio(self.input(line, active, &raw.bias, &raw.debounce))
         } else if let Some(node) = &raw.nodemcu {
             let (node, key) = self.node_key(node, raw.kind.value);
             Source::NodeMcu {
@@ -103,6 +95,30 @@ impl Check<'_> {
             Source::Mqtt(self.topic(topic))
         } else {
             Source::Simulated
+        }
+    }
+
+    /// A contact is mostly wired to GND (docs/wiring.md), where the default for high never lets it
+    /// trigger.
+    fn contact_to_ground(
+        &mut self,
+        raw: &RawSensor,
+        gpio: &Range<usize>,
+        active: Option<RawActive>,
+    ) {
+        let contact = match raw.kind.value {
+            SensorKind::Contact | SensorKind::Tamper => true,
+            SensorKind::Motion | SensorKind::Beam | SensorKind::Gas | SensorKind::Panic => false,
+        };
+        if contact && level(active) == Active::High && raw.bias.is_none() {
+            self.warning(
+                gpio,
+                &format!(
+                    "\"{}\" never triggers if it switches to GND: the line is pulled down",
+                    raw.name.value.0
+                ),
+                "add bias = \"pull-up\"; or bias = \"pull-down\", if it switches to 3.3 V",
+            );
         }
     }
 

@@ -151,7 +151,8 @@ impl Watcher {
             };
             if !std::mem::replace(&mut told_gone, true) {
                 warn!(why, "watching GPIO lines");
-                self.tell(Signal::Gone { why });
+                let lines = self.lines.iter().map(|it| it.line.clone()).collect();
+                self.tell(Signal::Gone { lines, why });
             }
             match self.wait(None, Some(LOOK_AGAIN)) {
                 Ok(false) => {}

@@ -25,8 +25,10 @@ impl KeptLines {
         };
         let lines = kept
             .map(|(descriptor, name)| {
-                // SAFETY: systemd opened this descriptor for this process alone, and the variables
-                // that named it are taken away by the call above: nobody else owns it.
+                // SAFETY: systemd opened this descriptor for this process (the call above compares
+                // LISTEN_PID), nothing else here reads the variables that name it, and this is called
+                // once, before anything is opened or closed: nobody else owns it. The variables stay;
+                // taking them away is unsafe as well (`camera::command` hides them from its program).
                 let line = unsafe { OwnedFd::from_raw_fd(descriptor) };
                 info!(line = name, "kept by systemd since the last run");
                 (name, Some(line))
