@@ -184,8 +184,8 @@ fn outcome(job: &Job, turn: u32) -> Outcome {
         })),
         (Job::Place(_), _) => Outcome::Placed(Ok(CallSid("CA1".into()))),
         (Job::LookUp(..), 0) => Outcome::LookedUp(Err(later())),
-        (Job::LookUp(..), 1) => Outcome::LookedUp(Ok(None)),
-        (Job::LookUp(..), _) => Outcome::LookedUp(Ok(Some(CallSid("CA2".into())))),
+        (Job::LookUp(..), 1) => Outcome::LookedUp(Ok(Vec::new())),
+        (Job::LookUp(..), _) => Outcome::LookedUp(Ok(vec![CallSid("CA2".into())])),
         (Job::Poll(_), 0) => Outcome::Polled(Err(later())),
         (Job::Poll(_), turn) => Outcome::Polled(Ok(CallStatus {
             progress: if turn == 1 {

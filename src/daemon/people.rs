@@ -153,7 +153,7 @@ impl outbox::Paths for People {
         }
     }
 
-    async fn find(&self, number: &str, since: WallTime) -> Result<Option<CallSid>, Failure> {
+    async fn find(&self, number: &str, since: WallTime) -> Result<Vec<CallSid>, Failure> {
         match &self.ways().telephone {
             Some(telephone) => telephone.find(number, since).await,
             None => Err(not_ready("[phone]")),
