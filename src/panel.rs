@@ -335,6 +335,7 @@ impl<H: Hands> Panel<H> {
         let mut records = Vec::new();
         let mut messages = Vec::new();
         let mut attached = Vec::new();
+        let mut stopped = Vec::new();
         batch.photos.extend(photo);
         for action in actions.drain(..) {
             match action {
@@ -353,7 +354,7 @@ impl<H: Hands> Panel<H> {
                     batch.recordings.push((recording.incident, text));
                 }
                 Action::Attach { incident, photo } => attached.push((incident, photo)),
-                Action::StopCalls { whose } => self.hands.stop_calls(whose),
+                Action::StopCalls { whose } => stopped.push(whose),
                 Action::Buzzer(_)
                 | Action::Chirp(_)
                 | Action::Exhaust(_)
@@ -386,6 +387,11 @@ impl<H: Hands> Panel<H> {
                 messages,
                 reply,
             });
+        }
+        // After the rows: a call of the same turn (its deadline ran before somebody disarmed) must
+        // be there to be stopped.
+        for whose in stopped {
+            self.hands.stop_calls(whose);
         }
         for (incident, photo) in attached {
             self.hands.attach(incident, photo);

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use asfaleia::actuators::{Exhaust, Outputs};
 use asfaleia::alarm::{
-    Alarm, BootTime, Calls, Durable, Event, IncidentId, PhotoId, Reading, Started, Status,
-    StoreFound, TroubleCode,
+    self, Actor, Alarm, BootTime, Calls, Command, Durable, Event, IncidentId, Mode, Origin,
+    PhotoId, Reading, Started, Status, StoreFound, TroubleCode,
 };
 use asfaleia::clock::{Clock, WallTime};
 use asfaleia::config::{self, Depth};
@@ -70,12 +70,17 @@ impl Hands for Shown {
             drop(kept);
             panic!("the hands fail");
         }
+        if (handover.messages.iter()).any(|it| it.ladder.is_some()) {
+            note(&self.1, "call");
+        }
         if let Some(state) = handover.batch.state {
             kept.state = Some(state);
         }
     }
     fn attach(&mut self, _: IncidentId, _: Result<PhotoId, String>) {}
-    fn stop_calls(&mut self, _: Calls) {}
+    fn stop_calls(&mut self, _: Calls) {
+        note(&self.1, "stop calls");
+    }
     fn show(&mut self, status: Status) {
         *self.0.lock().expect("no test panicked") = Some(status);
     }
@@ -103,7 +108,10 @@ impl House {
     fn restored(run_on: &str, per_look: Duration, state: Durable) -> House {
         let text = format!(
             "[gpio]\nbackend = \"simulated\"\n[[sensor]]\nname = \"gas\"\nkind = \"gas\"\n\
-             simulated = true\n[camera]\ndevice = \"simulated\"\n[exhaust]\nsimulated = true\nrun-on = \"{run_on}\"\n"
+             simulated = true\n[[sensor]]\nname = \"door\"\nkind = \"contact\"\nentry = \"delayed\"\n\
+             simulated = true\n[camera]\ndevice = \"simulated\"\n[exhaust]\nsimulated = true\nrun-on = \"{run_on}\"\n\
+             [phone]\naccount-sid = \"AC00000000000000000000000000000000\"\nauth-token-file = \"token\"\n\
+             from = \"+15005550006\"\n[[contact]]\nname = \"Anna\"\nphone = \"+302101234567\"\n"
         );
         let config = config::parse(&text, "test", Depth::Shape)
             .expect("it is right")
@@ -199,6 +207,26 @@ fn the_fan_is_switched_before_the_camera_wakes() {
     let at = |what| done.iter().position(|it| *it == what);
     let (fan, photos) = (at("fan on"), at("photos"));
     assert!(fan.is_some() && fan < photos, "{done:?}");
+}
+
+#[test]
+fn a_disarm_that_comes_as_the_entry_delay_ends_stops_the_call_that_its_end_began() {
+    let armed = Durable {
+        panel: alarm::Panel::Armed { mode: Mode::Away },
+        ..Durable::default()
+    };
+    let mut house = House::restored("5m", Duration::from_nanos(1), armed);
+    house.event(Event::Reading(Reading::seen("door", true)));
+    house
+        .clock
+        .nanos
+        .fetch_add(60_000_000_000, Ordering::Relaxed);
+    house.event(Event::Command {
+        command: Command::Disarm,
+        by: Actor::owner(Origin::Socket),
+    });
+    let done = house.shown.1.lock().expect("no test panicked");
+    assert!(done.ends_with(&["call", "stop calls"]), "{done:?}");
 }
 
 #[test]
