@@ -13,13 +13,15 @@ const UNSEEN_AT_MOST: usize = 32;
 
 impl Open {
     pub(super) fn new(incident: Incident, held: Vec<Held>) -> Self {
+        let causes = incident.causes.iter();
+        let untold = causes.map(|cause| (cause.sensor.clone(), cause.count));
         Open {
+            untold: untold.collect(),
             incident,
             held,
             called: false,
             last_mail: None,
             photo_until: None,
-            untold: Vec::new(),
             photos: Vec::new(),
             confirmed_untold: false,
             ladders_held_back: 0,
@@ -61,7 +63,8 @@ impl Alarm {
         }
     }
 
-    /// The first mail of an incident, with the first photo.
+    /// The first mail of an incident, with the first photo. It names this sensor; the others are told
+    /// of in the follow-up.
     pub(super) fn tell_alarm(
         &self,
         open: &mut Open,
@@ -79,7 +82,7 @@ impl Alarm {
         } else {
             notice.photos = std::mem::take(&mut open.photos);
         }
-        open.untold.clear();
+        open.untold.retain(|(name, _)| *name != sensor.name);
         open.last_mail = Some(now);
         out.push(Action::Send(notice));
     }

@@ -141,6 +141,21 @@ fn an_entry_delay_that_runs_out_alarms_with_everything_sensed_meanwhile() {
 }
 
 #[test]
+fn what_was_sensed_before_the_alarm_mail_is_told_in_the_follow_up() {
+    let mut house = House::armed(Mode::Away);
+    house.reads("front door", true);
+    house.wait(secs(5));
+    house.reads("hall", true);
+    house.wait_with_gas(secs(60), false);
+    let mails = house.mails();
+    assert!(matches!(&mails[0].about, About::Alarm { sensor, .. } if sensor.as_str() == "hall"));
+    assert!(
+        matches!(&mails[1].about, About::FollowUp { triggers, .. } if triggers[..] == [("front door".into(), 1)]),
+        "{mails:?}"
+    );
+}
+
+#[test]
 fn a_follower_alone_alarms_at_once() {
     let mut policy = house();
     policy.sensors[0].entry = Entry::Follower;
@@ -455,6 +470,12 @@ fn what_waits_for_confirmation_is_done_when_a_second_sensor_confirms() {
     assert_eq!((house.calls(), house.mails().len()), (1, 1));
     assert!(house.alarm.status().buzzer);
     assert!(house.alarm.status().incidents[0].confirmed);
+    house.wait_with_gas(secs(60), false);
+    let about = &house.mails()[1].about;
+    assert!(
+        matches!(about, About::FollowUp { triggers, .. } if triggers[..] == [("hall".into(), 1)]),
+        "what began it is told, too: {about:?}"
+    );
 }
 
 #[test]
