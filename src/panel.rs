@@ -270,6 +270,7 @@ impl<H: Hands> Panel<H> {
                 | Action::Prove { .. }
                 | Action::Save(_)
                 | Action::Record { .. }
+                | Action::AcknowledgeEnded { .. }
                 | Action::RecordDuress { .. }
                 | Action::Send(_)
                 | Action::Call { .. }
@@ -296,6 +297,7 @@ impl<H: Hands> Panel<H> {
                 | Action::Exhaust(_)
                 | Action::Save(_)
                 | Action::Record { .. }
+                | Action::AcknowledgeEnded { .. }
                 | Action::RecordDuress { .. }
                 | Action::Send(_)
                 | Action::Call { .. }
@@ -347,6 +349,7 @@ impl<H: Hands> Panel<H> {
                     batch.incidents.push(incident);
                 }
                 Action::Record { incident, what } => records.push((incident, what)),
+                Action::AcknowledgeEnded { by, before } => batch.acknowledged = Some((by, before)),
                 Action::RecordDuress { by } => batch.duress.push(by),
                 Action::SaveRecording(recording) => {
                     let text = serde_json::to_string(&recording)

@@ -8,7 +8,7 @@ use super::state::{Open, Recording, Seen};
 use super::step::Alarm;
 use super::time::BootTime;
 
-/// Ended incidents that an acknowledgement still reaches; older ones stay in the history.
+/// Ended incidents whose acknowledgement is a line of history; older ones the store alone finds.
 const UNSEEN_AT_MOST: usize = 32;
 
 impl Open {
@@ -47,6 +47,16 @@ impl Alarm {
         let id = self.durable.next_incident;
         self.durable.next_incident += 1;
         IncidentId(id)
+    }
+
+    /// The first incident that goes on, or the next one.
+    pub(super) fn earliest_open(&self) -> IncidentId {
+        [&self.durable.intrusion, &self.durable.gas.open]
+            .into_iter()
+            .flatten()
+            .map(|open| open.incident.id)
+            .min()
+            .unwrap_or(IncidentId(self.durable.next_incident))
     }
 
     pub(super) fn alarm_notice(&self, open: &Open, sensor: &SensorPolicy, now: BootTime) -> Notice {

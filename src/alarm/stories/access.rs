@@ -108,7 +108,8 @@ fn access_that_pauses_ends_a_panic_that_began_in_a_disarmed_house() {
     house.shows(Factor::Finger, Who::Anybody);
     assert_eq!(house.state(), "disarmed");
     assert!(!house.alarm.status().buzzer);
-    let disarmed = |what: &Record| matches!(what, Record::IncidentEnded { how, .. } if how == "disarmed");
+    let disarmed =
+        |what: &Record| matches!(what, Record::IncidentEnded { how, .. } if how == "disarmed");
     assert_eq!(house.records(disarmed), 1);
 }
 

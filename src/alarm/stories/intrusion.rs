@@ -308,6 +308,24 @@ fn an_incident_that_ended_unseen_can_still_be_acknowledged_and_its_calls_stop() 
 }
 
 #[test]
+fn an_acknowledgement_reaches_every_incident_that_is_over_and_none_that_goes_on() {
+    let mut policy = house();
+    policy.sensors[2].max_triggers = 0;
+    let mut house = House::armed_with(policy, Mode::Away);
+    for _ in 0..40 {
+        house.reads("garage", true);
+        house.reads("garage", false);
+        house.wait_with_gas(secs(241), false);
+    }
+    house.reads("garage", true);
+    house.command(Command::Acknowledge);
+    assert!(house.did(&Action::AcknowledgeEnded {
+        by: anna(),
+        before: IncidentId(41)
+    }));
+}
+
+#[test]
 fn a_guest_sees_and_acknowledges_but_does_not_disarm() {
     let mut house = House::armed(Mode::Away);
     house.reads("hall", true);
