@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::action::{Action, Effect, Record};
 use super::event::TroubleCode;
 use super::incident::{Ending, Incident, IncidentId, IncidentKind};
+use super::ladder::Calls;
 use super::policy::SensorPolicy;
 use super::state::{Fan, Open};
 use super::step::Alarm;
@@ -197,12 +198,15 @@ impl Alarm {
         self.durable.gas.call_again = self.next_call(now);
     }
 
-    /// Clear, and the run-on is over: fan off, all-clear.
+    /// Clear, and the run-on is over: fan off, no more calls, all-clear.
     fn gas_over(&mut self, now: BootTime, out: &mut Vec<Action>) {
         let open = self.durable.gas.open.take();
         self.durable.gas = super::state::Gas::default();
         self.clear(TroubleCode::ExhaustLong, "exhaust", now, out);
         if let Some(mut open) = open {
+            out.push(Action::StopCalls {
+                whose: Calls::Of(open.incident.id),
+            });
             let about = self.all_clear(&open, now);
             self.end_incident(&mut open, Ending::Cleared, about, now, out);
         }
