@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use asfaleia::actuators::{Exhaust, Outputs};
 use asfaleia::alarm::{
-    self, Actor, Alarm, BootTime, Calls, Command, Durable, Event, IncidentId, Mode, Origin,
-    PhotoId, Reading, Started, Status, StoreFound, TroubleCode,
+    self, Actor, Alarm, BootTime, Calls, Cause, Command, Durable, Event, IncidentId, Mode, Origin,
+    PhotoId, Reading, SensorKind, Started, Status, StoreFound, TroubleCode,
 };
 use asfaleia::clock::{Clock, WallTime};
 use asfaleia::config::{self, Depth};
@@ -263,4 +263,29 @@ fn a_panel_that_fails_leaves_the_fan_on_and_comes_back_with_it() {
         arm_away: false,
     }));
     assert!(back.outputs.exhaust.active());
+}
+
+#[test]
+fn an_entry_delay_that_an_earlier_version_saved_goes_on() {
+    let saved = r#"{"state": "pending", "mode": "away", "until": 20, "sensed":
+        [["front door", "contact", 5], ["hall", "motion", 7], ["hall", "motion", 9]]}"#;
+    let alarm::Panel::Pending { sensed, .. } = serde_json::from_str(saved).expect("it can be read")
+    else {
+        panic!("it is pending");
+    };
+    let door = Cause {
+        sensor: "front door".into(),
+        kind: SensorKind::Contact,
+        first: BootTime::from_nanos(5),
+        last: BootTime::from_nanos(5),
+        count: 1,
+    };
+    let hall = Cause {
+        sensor: "hall".into(),
+        kind: SensorKind::Motion,
+        first: BootTime::from_nanos(7),
+        last: BootTime::from_nanos(9),
+        count: 2,
+    };
+    assert_eq!(sensed, [door, hall]);
 }

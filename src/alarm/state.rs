@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::access::Half;
 use super::action::Pattern;
 use super::event::Away;
-use super::incident::{Incident, IncidentId, PhotoId};
+use super::incident::{Cause, Incident, IncidentId, PhotoId};
 use super::policy::{Held, Mode, SensorKind, SensorName};
 use super::sensing::Sensing;
 use super::time::BootTime;
@@ -87,7 +87,8 @@ pub enum Panel {
         /// Until when.
         until: BootTime,
         /// What was sensed meanwhile; becomes part of the incident.
-        sensed: Vec<(SensorName, SensorKind, BootTime)>,
+        #[serde(deserialize_with = "causes")]
+        sensed: Vec<Cause>,
     },
     /// Detection is halted for an owner who was recognised.
     Paused {
@@ -107,6 +108,26 @@ pub enum Panel {
         /// Since when the siren has stopped and every sensor of the incident is quiet.
         quiet_since: Option<BootTime>,
     },
+}
+
+/// Earlier versions saved each trigger by itself.
+fn causes<'a, D: Deserializer<'a>>(saved: D) -> Result<Vec<Cause>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Sensed {
+        Cause(Cause),
+        Trigger(SensorName, SensorKind, BootTime),
+    }
+    let mut causes = Vec::new();
+    for sensed in Vec::<Sensed>::deserialize(saved)? {
+        match sensed {
+            Sensed::Cause(cause) => causes.push(cause),
+            Sensed::Trigger(name, kind, at) => {
+                Cause::count(&mut causes, name, kind, at);
+            }
+        }
+    }
+    Ok(causes)
 }
 
 impl Panel {
@@ -249,8 +270,8 @@ impl Durable {
             Panel::Arming { until, .. } | Panel::Paused { until, .. } => shift(until),
             Panel::Pending { until, sensed, .. } => {
                 shift(until);
-                for (_, _, at) in sensed {
-                    shift(at);
+                for cause in sensed {
+                    cause.shift(shift);
                 }
             }
             Panel::Triggered {

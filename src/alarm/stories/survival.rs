@@ -97,6 +97,27 @@ fn an_entry_delay_goes_on_in_another_boot_with_what_was_left() {
 }
 
 #[test]
+fn a_sensor_that_flaps_through_the_entry_delay_is_saved_once_with_its_count() {
+    let mut policy = house();
+    policy.sensors[0].entry = Entry::Follower;
+    let mut house = House::armed_with(policy, Mode::Away);
+    house.reads("front door", true);
+    for _ in 0..500 {
+        house.reads("hall", true);
+        house.wait(Duration::from_millis(5));
+        house.reads("hall", false);
+        house.wait(Duration::from_millis(5));
+    }
+    let panel = &house.alarm.durable().panel;
+    assert!(matches!(panel, Panel::Pending { sensed, .. } if sensed.len() == 2));
+    house.wait(secs(20));
+    let counts: Vec<_> = (house.alarm.status().incidents[0].causes.iter())
+        .map(|cause| (cause.sensor.to_string(), cause.count))
+        .collect();
+    assert_eq!(counts, [("front door".into(), 1), ("hall".into(), 500)]);
+}
+
+#[test]
 fn a_boot_report_says_what_is_active_after_power_was_away() {
     let now = BootTime::from_secs(10);
     let mut durable = Durable {
