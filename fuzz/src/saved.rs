@@ -39,7 +39,8 @@ pub fn state(data: &[u8]) {
     let new_boot = how & 1 != 0;
     let mut at = BootTime::from_secs(1_000);
     if new_boot {
-        alarm.rebase(BootTime::from_secs(5_000), at);
+        let saved_at = BootTime::from_secs(5_000);
+        alarm.rebase(saved_at, BootTime::from_secs(5_100), at);
     }
     let chance = fastrand::Rng::with_seed(1);
     let mut book = AddressBook::new(Channels::from(house), threads, 1, chance);

@@ -421,7 +421,7 @@ impl Alarm {
                 (open.incident.acknowledged).get_or_insert_with(|| (by.clone(), now));
                 About::Disarmed {
                     by: by.clone(),
-                    after_seconds: now.since(open.incident.since).as_secs(),
+                    after_seconds: open.lasted(now).as_secs(),
                     paused: matches!(ending, Ending::Paused(_)),
                 }
             }

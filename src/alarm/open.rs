@@ -7,6 +7,7 @@ use super::policy::{Held, SensorName, SensorPolicy};
 use super::state::{Open, Recording, Seen};
 use super::step::Alarm;
 use super::time::BootTime;
+use std::time::Duration;
 
 /// Ended incidents whose acknowledgement is a line of history; older ones the store alone finds.
 const UNSEEN_AT_MOST: usize = 32;
@@ -18,6 +19,7 @@ impl Open {
         Open {
             untold: untold.collect(),
             incident,
+            earlier: Duration::ZERO,
             held,
             called: false,
             last_mail: None,
@@ -200,7 +202,7 @@ impl Alarm {
             .collect();
         About::AllClear {
             kind: open.incident.kind,
-            lasted_seconds: now.since(open.incident.since).as_secs(),
+            lasted_seconds: open.lasted(now).as_secs(),
             triggers: open.incident.triggers(),
             untold: open.untold.clone(),
             ladders_held_back: open.ladders_held_back,

@@ -286,7 +286,7 @@ fn a_lock_outlives_a_restart_and_a_power_cut() {
     }
     let mut durable = house.alarm.durable().clone();
     let now = BootTime::from_secs(9);
-    durable.rebase(house.now, now);
+    durable.rebase(house.now, house.now, now);
     house.alarm = Alarm::new(door(Grant::Disarm), durable, now);
     house.now = now;
     let locked = house.types(Command::Disarm, Origin::Token, anna());

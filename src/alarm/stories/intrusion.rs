@@ -547,7 +547,7 @@ fn a_reboot_holds_no_call_back_that_is_not_within_five_minutes_of_the_last() {
     let mut durable = house.alarm.durable().clone();
     durable.panel = Panel::Armed { mode: Mode::Away };
     let now = BootTime::from_secs(60);
-    durable.rebase(house.now, now);
+    durable.rebase(house.now, house.now, now);
     let mut alarm = Alarm::new(super::fixtures::house(), durable, now);
     let mut out = Vec::new();
     alarm.step(Event::Reading(Reading::seen("hall", true)), now, &mut out);
