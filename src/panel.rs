@@ -289,6 +289,7 @@ impl<H: Hands> Panel<H> {
                 | Action::Prove { .. }
                 | Action::Save(_)
                 | Action::Record { .. }
+                | Action::AcknowledgeEnded { .. }
                 | Action::RecordDuress { .. }
                 | Action::Send(_)
                 | Action::Call { .. }
@@ -315,6 +316,7 @@ impl<H: Hands> Panel<H> {
                 | Action::Exhaust(_)
                 | Action::Save(_)
                 | Action::Record { .. }
+                | Action::AcknowledgeEnded { .. }
                 | Action::RecordDuress { .. }
                 | Action::Send(_)
                 | Action::Call { .. }
@@ -360,6 +362,7 @@ impl<H: Hands> Panel<H> {
         let mut records = Vec::new();
         let mut messages = Vec::new();
         let mut attached = Vec::new();
+        let mut stopped = Vec::new();
         batch.photos.extend(photo);
         for action in actions.drain(..) {
             match action {
@@ -371,6 +374,7 @@ impl<H: Hands> Panel<H> {
                     batch.incidents.push(incident);
                 }
                 Action::Record { incident, what } => records.push((incident, what)),
+                Action::AcknowledgeEnded { by, before } => batch.acknowledged = Some((by, before)),
                 Action::RecordDuress { by } => batch.duress.push(by),
                 Action::SaveRecording(recording) => {
                     let text = serde_json::to_string(&recording)
@@ -378,7 +382,7 @@ impl<H: Hands> Panel<H> {
                     batch.recordings.push((recording.incident, text));
                 }
                 Action::Attach { incident, photo } => attached.push((incident, photo)),
-                Action::StopCalls { whose } => self.hands.stop_calls(whose),
+                Action::StopCalls { whose } => stopped.push(whose),
                 Action::Buzzer(_)
                 | Action::Chirp(_)
                 | Action::Exhaust(_)
@@ -411,6 +415,11 @@ impl<H: Hands> Panel<H> {
                 messages,
                 reply,
             });
+        }
+        // After the rows: a call of the same turn (its deadline ran before somebody disarmed) must
+        // be there to be stopped.
+        for whose in stopped {
+            self.hands.stop_calls(whose);
         }
         for (incident, photo) in attached {
             self.hands.attach(incident, photo);

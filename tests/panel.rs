@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use asfaleia::actuators::{Buzzer, Exhaust, Outputs};
 use asfaleia::alarm::{
-    Alarm, BootTime, Calls, Durable, Event, IncidentId, PhotoId, Reading, Started, Status,
-    StoreFound, TroubleCode,
+    self, Actor, Alarm, BootTime, Calls, Cause, Command, Durable, Event, IncidentId, Mode, Origin,
+    PhotoId, Reading, SensorKind, Started, Status, StoreFound, TroubleCode,
 };
 use asfaleia::clock::{Clock, WallTime};
 use asfaleia::config::{self, Config, Depth};
@@ -72,12 +72,17 @@ impl Hands for Shown {
             drop(kept);
             panic!("the hands fail");
         }
+        if (handover.messages.iter()).any(|it| it.ladder.is_some()) {
+            note(&self.1, "call");
+        }
         if let Some(state) = handover.batch.state {
             kept.state = Some(state);
         }
     }
     fn attach(&mut self, _: IncidentId, _: Result<PhotoId, String>) {}
-    fn stop_calls(&mut self, _: Calls) {}
+    fn stop_calls(&mut self, _: Calls) {
+        note(&self.1, "stop calls");
+    }
     fn show(&mut self, status: Status) {
         *self.0.lock().expect("no test panicked") = Some(status);
     }
@@ -108,7 +113,10 @@ impl House {
     fn restored(run_on: &str, per_look: Duration, state: Durable) -> House {
         let text = format!(
             "[gpio]\nbackend = \"simulated\"\n[[sensor]]\nname = \"gas\"\nkind = \"gas\"\n\
-             simulated = true\n[camera]\ndevice = \"simulated\"\n[exhaust]\nsimulated = true\nrun-on = \"{run_on}\"\n"
+             simulated = true\n[[sensor]]\nname = \"door\"\nkind = \"contact\"\nentry = \"delayed\"\n\
+             simulated = true\n[camera]\ndevice = \"simulated\"\n[exhaust]\nsimulated = true\nrun-on = \"{run_on}\"\n\
+             [phone]\naccount-sid = \"AC00000000000000000000000000000000\"\nauth-token-file = \"token\"\n\
+             from = \"+15005550006\"\n[[contact]]\nname = \"Anna\"\nphone = \"+302101234567\"\n"
         );
         let config = config::parse(&text, "test", Depth::Shape)
             .expect("it is right")
@@ -275,6 +283,26 @@ fn the_fan_is_switched_before_the_camera_wakes() {
 }
 
 #[test]
+fn a_disarm_that_comes_as_the_entry_delay_ends_stops_the_call_that_its_end_began() {
+    let armed = Durable {
+        panel: alarm::Panel::Armed { mode: Mode::Away },
+        ..Durable::default()
+    };
+    let mut house = House::restored("5m", Duration::from_nanos(1), armed);
+    house.event(Event::Reading(Reading::seen("door", true)));
+    house
+        .clock
+        .nanos
+        .fetch_add(60_000_000_000, Ordering::Relaxed);
+    house.event(Event::Command {
+        command: Command::Disarm,
+        by: Actor::owner(Origin::Socket),
+    });
+    let done = house.shown.1.lock().expect("no test panicked");
+    assert!(done.ends_with(&["call", "stop calls"]), "{done:?}");
+}
+
+#[test]
 fn what_waits_in_the_queue_at_the_stop_is_still_taken() {
     let mut house = House::new("5m", Duration::from_nanos(1));
     let (inbox, letters) = Inbox::new(house.clock.clone());
@@ -302,4 +330,29 @@ fn a_panel_that_fails_leaves_the_fan_on_and_comes_back_with_it() {
     );
     back.start();
     assert!(back.outputs.exhaust.active());
+}
+
+#[test]
+fn an_entry_delay_that_an_earlier_version_saved_goes_on() {
+    let saved = r#"{"state": "pending", "mode": "away", "until": 20, "sensed":
+        [["front door", "contact", 5], ["hall", "motion", 7], ["hall", "motion", 9]]}"#;
+    let alarm::Panel::Pending { sensed, .. } = serde_json::from_str(saved).expect("it can be read")
+    else {
+        panic!("it is pending");
+    };
+    let door = Cause {
+        sensor: "front door".into(),
+        kind: SensorKind::Contact,
+        first: BootTime::from_nanos(5),
+        last: BootTime::from_nanos(5),
+        count: 1,
+    };
+    let hall = Cause {
+        sensor: "hall".into(),
+        kind: SensorKind::Motion,
+        first: BootTime::from_nanos(7),
+        last: BootTime::from_nanos(9),
+        count: 2,
+    };
+    assert_eq!(sensed, [door, hall]);
 }

@@ -39,7 +39,8 @@ pub fn state(data: &[u8]) {
     let new_boot = how & 1 != 0;
     let mut at = BootTime::from_secs(1_000);
     if new_boot {
-        alarm.rebase(BootTime::from_secs(5_000), at);
+        let saved_at = BootTime::from_secs(5_000);
+        alarm.rebase(saved_at, BootTime::from_secs(5_100), at);
     }
     let chance = fastrand::Rng::with_seed(1);
     let mut book = AddressBook::new(Channels::from(house), threads, 1, chance);
@@ -184,8 +185,8 @@ fn outcome(job: &Job, turn: u32) -> Outcome {
         })),
         (Job::Place(_), _) => Outcome::Placed(Ok(CallSid("CA1".into()))),
         (Job::LookUp(..), 0) => Outcome::LookedUp(Err(later())),
-        (Job::LookUp(..), 1) => Outcome::LookedUp(Ok(None)),
-        (Job::LookUp(..), _) => Outcome::LookedUp(Ok(Some(CallSid("CA2".into())))),
+        (Job::LookUp(..), 1) => Outcome::LookedUp(Ok(Vec::new())),
+        (Job::LookUp(..), _) => Outcome::LookedUp(Ok(vec![CallSid("CA2".into())])),
         (Job::Poll(_), 0) => Outcome::Polled(Err(later())),
         (Job::Poll(_), turn) => Outcome::Polled(Ok(CallStatus {
             progress: if turn == 1 {

@@ -32,6 +32,14 @@ pub enum Action {
     },
     /// To the store: this is what the incident is now.
     Save(Incident),
+    /// To the store: nobody had acknowledged them, and now somebody has, all that are over with
+    /// lower numbers. The alarm itself remembers the latest alone.
+    AcknowledgeEnded {
+        /// Who.
+        by: Actor,
+        /// Every incident before this one is over.
+        before: IncidentId,
+    },
     /// To the store: a line of history.
     Record {
         /// The incident it belongs to.

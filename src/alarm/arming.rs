@@ -173,10 +173,10 @@ impl Alarm {
                 back_to: Some(mode),
                 ..
             } => *mode,
+            // A panic, or tampering, in a disarmed house: there is nothing to come back to and watch.
+            Panel::Triggered { back_to: None, .. } => return self.disarm(by, now, out),
             // Nothing is watched, so there is nothing to halt.
-            Panel::Disarmed | Panel::Arming { .. } | Panel::Triggered { back_to: None, .. } => {
-                return;
-            }
+            Panel::Disarmed | Panel::Arming { .. } => return,
         };
         let from = self.durable.panel.name();
         self.durable.panel = Panel::Paused {

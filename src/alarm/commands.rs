@@ -122,7 +122,11 @@ impl Alarm {
                 stopped.push(open.incident.clone());
             }
         }
-        // Also what ended before anybody saw it.
+        // Also what ended before anybody saw it, however long ago.
+        out.push(Action::AcknowledgeEnded {
+            by: by.clone(),
+            before: self.earliest_open(),
+        });
         for mut incident in std::mem::take(&mut self.durable.unseen) {
             incident.acknowledged = Some((by.clone(), now));
             stopped.push(incident);

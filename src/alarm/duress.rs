@@ -63,6 +63,7 @@ impl Action {
             | Action::StopCalls { .. }
             | Action::SaveRecording(_)
             | Action::TryCamera
+            | Action::AcknowledgeEnded { .. }
             | Action::Prove { .. } => false,
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::action::{Action, Effect, Record};
 use super::event::TroubleCode;
 use super::incident::{Ending, Incident, IncidentId, IncidentKind};
+use super::ladder::Calls;
 use super::policy::SensorPolicy;
 use super::state::{Fan, Open};
 use super::step::Alarm;
@@ -53,6 +54,7 @@ impl Alarm {
         let gas = &mut self.durable.gas;
         gas.fan.get_or_insert(Fan {
             since: now,
+            earlier: Duration::ZERO,
             off_at: None,
             long_told: false,
         });
@@ -133,7 +135,7 @@ impl Alarm {
         let off = self.fan_off_due();
         let long = gas.fan.as_ref().and_then(|fan| {
             let exhaust = self.policy.exhaust.as_ref()?;
-            (!fan.long_told).then(|| fan.since + exhaust.max_run)
+            (!fan.long_told).then(|| fan.since + exhaust.max_run.saturating_sub(fan.earlier))
         });
         let mail = gas.open.as_ref().and_then(|open| self.follow_up_due(open));
         [off, long, mail, gas.call_again]
@@ -159,13 +161,13 @@ impl Alarm {
         let max_run = self.policy.exhaust.as_ref().map(|exhaust| exhaust.max_run);
         if let (Some(fan), Some(max_run)) = (&mut self.durable.gas.fan, max_run)
             && !fan.long_told
-            && fan.since + max_run <= at
+            && fan.ran(at) >= max_run
         {
             fan.long_told = true;
             let text = format!(
                 "the exhaust fan has run for {} minutes and stays on while there is gas; \
                  look for the leak, and at the sensor",
-                at.since(fan.since).as_secs() / 60
+                fan.ran(at).as_secs() / 60
             );
             self.raise(
                 Self::trouble(TroubleCode::ExhaustLong, "exhaust", text),
@@ -197,12 +199,15 @@ impl Alarm {
         self.durable.gas.call_again = self.next_call(now);
     }
 
-    /// Clear, and the run-on is over: fan off, all-clear.
+    /// Clear, and the run-on is over: fan off, no more calls, all-clear.
     fn gas_over(&mut self, now: BootTime, out: &mut Vec<Action>) {
         let open = self.durable.gas.open.take();
         self.durable.gas = super::state::Gas::default();
         self.clear(TroubleCode::ExhaustLong, "exhaust", now, out);
         if let Some(mut open) = open {
+            out.push(Action::StopCalls {
+                whose: Calls::Of(open.incident.id),
+            });
             let about = self.all_clear(&open, now);
             self.end_incident(&mut open, Ending::Cleared, about, now, out);
         }

@@ -59,6 +59,36 @@ pub struct Cause {
     pub count: u32,
 }
 
+impl Cause {
+    /// Counts one trigger of this sensor among others. `true` if it is the sensor's first.
+    pub fn count(
+        causes: &mut Vec<Cause>,
+        sensor: SensorName,
+        kind: SensorKind,
+        at: BootTime,
+    ) -> bool {
+        if let Some(cause) = causes.iter_mut().find(|cause| cause.sensor == sensor) {
+            cause.last = at;
+            cause.count += 1;
+            return false;
+        }
+        causes.push(Cause {
+            sensor,
+            kind,
+            first: at,
+            last: at,
+            count: 1,
+        });
+        true
+    }
+
+    /// Moves its times, into another boot.
+    pub(super) fn shift(&mut self, shift: impl Fn(&mut BootTime)) {
+        shift(&mut self.first);
+        shift(&mut self.last);
+    }
+}
+
 /// Everything from the first trigger to the all-clear.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Incident {
@@ -109,27 +139,14 @@ impl Incident {
 
     /// Counts one trigger of this sensor. `true` if the sensor is new to the incident.
     pub fn count(&mut self, sensor: SensorName, kind: SensorKind, at: BootTime) -> bool {
-        if let Some(cause) = self.causes.iter_mut().find(|cause| cause.sensor == sensor) {
-            cause.last = at;
-            cause.count += 1;
-            return false;
-        }
-        self.causes.push(Cause {
-            sensor,
-            kind,
-            first: at,
-            last: at,
-            count: 1,
-        });
-        true
+        Cause::count(&mut self.causes, sensor, kind, at)
     }
 
     /// Moves all its times, into another boot.
     pub(super) fn shift(&mut self, shift: impl Fn(&mut BootTime)) {
         shift(&mut self.since);
         for cause in &mut self.causes {
-            shift(&mut cause.first);
-            shift(&mut cause.last);
+            cause.shift(&shift);
         }
         if let Some((_, at)) = &mut self.acknowledged {
             shift(at);

@@ -1,7 +1,7 @@
 //! The intrusion machine: arming, delays, the alarm and its end.
 
 use super::action::{About, Action, Effect, Notice, Record};
-use super::incident::{Ending, Incident, IncidentId, IncidentKind};
+use super::incident::{Cause, Ending, Incident, IncidentId, IncidentKind};
 use super::ladder::Calls;
 use super::policy::{Entry, Held, SensorKind, SensorName, SensorPolicy};
 use super::state::{Inhibition, Open, Panel};
@@ -53,7 +53,7 @@ impl Alarm {
             Panel::Pending {
                 until, ref sensed, ..
             } if until <= at => {
-                let first = sensed.first().map(|(name, ..)| name.clone());
+                let first = sensed.first().map(|cause| cause.sensor.clone());
                 if let Some(sensor) = first.and_then(|name| self.policy.sensor(&name).cloned()) {
                     self.alarm(&sensor, at, out);
                 } else {
@@ -149,17 +149,19 @@ impl Alarm {
         match &mut self.durable.panel {
             Panel::Triggered { .. } => self.join(sensor, now, out),
             Panel::Pending { sensed, .. } if !always && sensor.entry != Entry::Instant => {
-                sensed.push((sensor.name.clone(), sensor.kind, now));
+                Cause::count(sensed, sensor.name.clone(), sensor.kind, now);
                 self.record_trigger(None, sensor, Effect::EntryDelay, out);
             }
             Panel::Armed { mode }
                 if !always && sensor.entry == Entry::Delayed && !entry_delay.is_zero() =>
             {
                 let mode = *mode;
+                let mut sensed = Vec::new();
+                Cause::count(&mut sensed, sensor.name.clone(), sensor.kind, now);
                 self.durable.panel = Panel::Pending {
                     mode,
                     until: now + entry_delay,
-                    sensed: vec![(sensor.name.clone(), sensor.kind, now)],
+                    sensed,
                 };
                 self.record_state(mode.state_name(), None, out);
                 self.record_trigger(None, sensor, Effect::EntryDelay, out);
@@ -176,7 +178,7 @@ impl Alarm {
     fn alarm(&mut self, sensor: &SensorPolicy, now: BootTime, out: &mut Vec<Action>) {
         let from = self.durable.panel.name();
         let mode = self.durable.panel.mode();
-        let mut sensed = match &mut self.durable.panel {
+        let mut causes = match &mut self.durable.panel {
             Panel::Pending { sensed, .. } => std::mem::take(sensed),
             Panel::Arming { .. } | Panel::Paused { .. } => {
                 self.spend_what_is_active();
@@ -184,22 +186,19 @@ impl Alarm {
             }
             Panel::Disarmed | Panel::Armed { .. } | Panel::Triggered { .. } => Vec::new(),
         };
-        if sensed.first().is_none_or(|(name, ..)| *name != sensor.name) {
-            sensed.push((sensor.name.clone(), sensor.kind, now));
+        // The entry delay's end is no further trigger of what began it.
+        if (causes.first()).is_none_or(|cause: &Cause| cause.sensor != sensor.name) {
+            Cause::count(&mut causes, sensor.name.clone(), sensor.kind, now);
         }
-        let mut sensed = sensed.into_iter();
-        let (name, kind, at) = sensed.next().expect("the trigger itself is in it");
         let mut incident = Incident::begin(
             self.next_incident_id(),
             IncidentKind::Intrusion,
             mode,
-            name,
-            kind,
-            at,
+            sensor.name.clone(),
+            sensor.kind,
+            causes[0].first,
         );
-        for (name, kind, at) in sensed {
-            incident.count(name, kind, at);
-        }
+        incident.causes = causes;
         incident.confirmed =
             (incident.causes.iter()).any(|cause| self.is_confirmed(&cause.sensor, cause.last));
         // What one of its sensors does not hold back is not held back.
@@ -422,7 +421,7 @@ impl Alarm {
                 (open.incident.acknowledged).get_or_insert_with(|| (by.clone(), now));
                 About::Disarmed {
                     by: by.clone(),
-                    after_seconds: now.since(open.incident.since).as_secs(),
+                    after_seconds: open.lasted(now).as_secs(),
                     paused: matches!(ending, Ending::Paused(_)),
                 }
             }

@@ -7,19 +7,23 @@ use super::policy::{Held, SensorName, SensorPolicy};
 use super::state::{Open, Recording, Seen};
 use super::step::Alarm;
 use super::time::BootTime;
+use std::time::Duration;
 
-/// Ended incidents that an acknowledgement still reaches; older ones stay in the history.
+/// Ended incidents whose acknowledgement is a line of history; older ones the store alone finds.
 const UNSEEN_AT_MOST: usize = 32;
 
 impl Open {
     pub(super) fn new(incident: Incident, held: Vec<Held>) -> Self {
+        let causes = incident.causes.iter();
+        let untold = causes.map(|cause| (cause.sensor.clone(), cause.count));
         Open {
+            untold: untold.collect(),
             incident,
+            earlier: Duration::ZERO,
             held,
             called: false,
             last_mail: None,
             photo_until: None,
-            untold: Vec::new(),
             photos: Vec::new(),
             confirmed_untold: false,
             ladders_held_back: 0,
@@ -47,6 +51,16 @@ impl Alarm {
         IncidentId(id)
     }
 
+    /// The first incident that goes on, or the next one.
+    pub(super) fn earliest_open(&self) -> IncidentId {
+        [&self.durable.intrusion, &self.durable.gas.open]
+            .into_iter()
+            .flatten()
+            .map(|open| open.incident.id)
+            .min()
+            .unwrap_or(IncidentId(self.durable.next_incident))
+    }
+
     pub(super) fn alarm_notice(&self, open: &Open, sensor: &SensorPolicy, now: BootTime) -> Notice {
         let about = About::Alarm {
             kind: open.incident.kind,
@@ -61,7 +75,8 @@ impl Alarm {
         }
     }
 
-    /// The first mail of an incident, with the first photo.
+    /// The first mail of an incident, with the first photo. It names this sensor; the others are told
+    /// of in the follow-up.
     pub(super) fn tell_alarm(
         &self,
         open: &mut Open,
@@ -79,7 +94,7 @@ impl Alarm {
         } else {
             notice.photos = std::mem::take(&mut open.photos);
         }
-        open.untold.clear();
+        open.untold.retain(|(name, _)| *name != sensor.name);
         open.last_mail = Some(now);
         out.push(Action::Send(notice));
     }
@@ -187,7 +202,7 @@ impl Alarm {
             .collect();
         About::AllClear {
             kind: open.incident.kind,
-            lasted_seconds: now.since(open.incident.since).as_secs(),
+            lasted_seconds: open.lasted(now).as_secs(),
             triggers: open.incident.triggers(),
             untold: open.untold.clone(),
             ladders_held_back: open.ladders_held_back,

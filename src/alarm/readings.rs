@@ -79,7 +79,7 @@ impl Alarm {
     /// restart tells nothing new of it.
     fn has_counted(&self, name: &SensorName) -> bool {
         let sensed = match &self.durable.panel {
-            Panel::Pending { sensed, .. } => sensed.iter().any(|(sensed, ..)| sensed == name),
+            Panel::Pending { sensed, .. } => sensed.iter().any(|cause| cause.sensor == *name),
             Panel::Disarmed
             | Panel::Arming { .. }
             | Panel::Armed { .. }

@@ -1,13 +1,14 @@
 //! What the alarm knows: what must survive a power cut, and what need not.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::access::Half;
 use super::action::Pattern;
 use super::event::Away;
-use super::incident::{Incident, IncidentId, PhotoId};
+use super::incident::{Cause, Incident, IncidentId, PhotoId};
 use super::policy::{Held, Mode, SensorKind, SensorName};
 use super::sensing::Sensing;
 use super::time::BootTime;
@@ -87,7 +88,8 @@ pub enum Panel {
         /// Until when.
         until: BootTime,
         /// What was sensed meanwhile; becomes part of the incident.
-        sensed: Vec<(SensorName, SensorKind, BootTime)>,
+        #[serde(deserialize_with = "causes")]
+        sensed: Vec<Cause>,
     },
     /// Detection is halted for an owner who was recognised.
     Paused {
@@ -107,6 +109,26 @@ pub enum Panel {
         /// Since when the siren has stopped and every sensor of the incident is quiet.
         quiet_since: Option<BootTime>,
     },
+}
+
+/// Earlier versions saved each trigger by itself.
+fn causes<'a, D: Deserializer<'a>>(saved: D) -> Result<Vec<Cause>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Sensed {
+        Cause(Cause),
+        Trigger(SensorName, SensorKind, BootTime),
+    }
+    let mut causes = Vec::new();
+    for sensed in Vec::<Sensed>::deserialize(saved)? {
+        match sensed {
+            Sensed::Cause(cause) => causes.push(cause),
+            Sensed::Trigger(name, kind, at) => {
+                Cause::count(&mut causes, name, kind, at);
+            }
+        }
+    }
+    Ok(causes)
 }
 
 impl Panel {
@@ -151,6 +173,9 @@ impl Panel {
 pub struct Open {
     /// The incident itself.
     pub incident: Incident,
+    /// How long it had gone on in earlier boots, as far as this boot's clock does not say.
+    #[serde(default)]
+    pub earlier: Duration,
     /// What waits for a second sensor to confirm the alarm.
     pub held: Vec<Held>,
     /// A phone ladder was begun for it.
@@ -170,6 +195,11 @@ pub struct Open {
 }
 
 impl Open {
+    /// How long it has gone on, without the time in which power was away.
+    pub fn lasted(&self, now: BootTime) -> Duration {
+        self.earlier.saturating_add(now.since(self.incident.since))
+    }
+
     /// There is something to tell.
     pub fn has_news(&self) -> bool {
         !self.untold.is_empty()
@@ -200,6 +230,9 @@ pub struct Gas {
 pub struct Fan {
     /// Since when.
     pub since: BootTime,
+    /// How long it had run in earlier boots, as far as this boot's clock does not say.
+    #[serde(default)]
+    pub earlier: Duration,
     /// When it goes off; `None` while there is gas, or nobody knows.
     pub off_at: Option<BootTime>,
     /// That it ran for longer than `max-run` has been told.
@@ -234,10 +267,22 @@ pub enum Inhibition {
     Until(BootTime),
 }
 
+impl Fan {
+    /// How long it has run, without the time in which power was away.
+    pub fn ran(&self, now: BootTime) -> Duration {
+        self.earlier.saturating_add(now.since(self.since))
+    }
+}
+
 impl Durable {
     /// Carries every time into another boot: a deadline keeps what was left of it when it was
-    /// saved. Node power-on times belong to the old boot and are forgotten.
-    pub fn rebase(&mut self, saved_at: BootTime, now: BootTime) {
+    /// saved. What began before this boot keeps how long it had gone on at the last sign of life.
+    /// Node power-on times belong to the old boot and are forgotten.
+    pub fn rebase(&mut self, saved_at: BootTime, last_life: BootTime, now: BootTime) {
+        let earlier = |since: BootTime| {
+            let known = now.since(since.rebased(saved_at, now));
+            last_life.since(since).saturating_sub(known)
+        };
         let shift = |at: &mut BootTime| *at = at.rebased(saved_at, now);
         let shift_some = |at: &mut Option<BootTime>| {
             if let Some(at) = at {
@@ -249,8 +294,8 @@ impl Durable {
             Panel::Arming { until, .. } | Panel::Paused { until, .. } => shift(until),
             Panel::Pending { until, sensed, .. } => {
                 shift(until);
-                for (_, _, at) in sensed {
-                    shift(at);
+                for cause in sensed {
+                    cause.shift(shift);
                 }
             }
             Panel::Triggered {
@@ -264,6 +309,7 @@ impl Durable {
             .into_iter()
             .flatten()
         {
+            open.earlier = open.earlier.saturating_add(earlier(open.incident.since));
             shift_some(&mut open.last_mail);
             shift_some(&mut open.photo_until);
             open.incident.shift(shift);
@@ -272,6 +318,7 @@ impl Durable {
             incident.shift(shift);
         }
         if let Some(fan) = &mut self.gas.fan {
+            fan.earlier = fan.earlier.saturating_add(earlier(fan.since));
             shift(&mut fan.since);
             shift_some(&mut fan.off_at);
         }

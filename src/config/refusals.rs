@@ -330,6 +330,7 @@ fn what_is_merely_odd_is_a_warning_at_its_place() {
         ("[[sensor]]\nname = \"p\"\nkind = \"contact\"\ngpio = 22\n", 4, "never triggers"),
         ("[[nodemcu]]\nname = \"a\"\nport = \"/dev/ttyUSB0\"\n", 3, "may change"),
         ("[[nodemcu]]\nname = \"a\"\nport = \"/dev/ttyUSB0\"\n", 2, "no sensor uses"),
+        ("[[sensor]]\nname = \"g\"\nkind = \"gas\"\nsimulated = true\nhold = \"5s\"\n", 5, "the fan starts at once"),
         ("[exhaust]\nsimulated = true\n", 1, "no gas sensor"),
         ("[access]\nrequire = [[\"face\"]]\nface = { gpio = 24 }\n", 2, "photograph"),
         ("[mqtt]\nhost = \"h\"\nusername = \"u\"\npassword-file = \"/x\"\n", 3, "crosses the network"),

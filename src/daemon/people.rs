@@ -30,7 +30,8 @@ struct Ways {
     contacts: HashMap<String, Contact>,
     mailer: Option<Mailer>,
     telephone: Option<Telephone>,
-    webhooks: HashMap<String, Webhook>,
+    /// `None`: it is in the configuration, and could not be made ready.
+    webhooks: HashMap<String, Option<Webhook>>,
 }
 
 impl Ways {
@@ -45,12 +46,12 @@ impl Ways {
         };
         let mailer = config.email.as_ref().map(Mailer::new).transpose();
         let telephone = config.phone.as_ref().map(Telephone::new).transpose();
-        let webhooks = config.webhooks.iter().filter_map(|webhook| {
-            Webhook::new(webhook)
-                .map_err(|why| report(TroubleCode::Webhook, &webhook.name, why))
-                .ok()
+        let webhooks = config.webhooks.iter().map(|webhook| {
+            let ready = Webhook::new(webhook)
+                .map_err(|why| report(TroubleCode::Webhook, &webhook.name, why));
+            (webhook.name.clone(), ready.ok())
         });
-        let webhooks = (webhooks.map(|it| (it.name().to_owned(), it))).collect();
+        let webhooks = webhooks.collect();
         Ways {
             contacts: (config.contacts.iter())
                 .map(|contact| (contact.name.clone(), contact.clone()))
@@ -144,7 +145,8 @@ impl outbox::Paths for People {
 
     async fn webhook(&self, name: &str, message: &Outgoing) -> Result<Delivered, Failure> {
         match self.ways().webhooks.get(name) {
-            Some(webhook) => webhook.deliver(message).await,
+            Some(Some(webhook)) => webhook.deliver(message).await,
+            Some(None) => Err(not_ready(&format!("the webhook \"{name}\""))),
             None => Err(gone(name)),
         }
     }
@@ -159,7 +161,7 @@ impl outbox::Paths for People {
         }
     }
 
-    async fn find(&self, number: &str, since: WallTime) -> Result<Option<CallSid>, Failure> {
+    async fn find(&self, number: &str, since: WallTime) -> Result<Vec<CallSid>, Failure> {
         match &self.ways().telephone {
             Some(telephone) => telephone.find(number, since).await,
             None => Err(not_ready("[phone]")),
@@ -197,5 +199,51 @@ fn not_ready(section: &str) -> Failure {
 fn gone(name: &str) -> Failure {
     Failure::Permanent {
         why: format!("\"{name}\" is not in the configuration any more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alarm::{About, Actor, BootTime, Event, Notice, Origin};
+    use crate::clock::SystemClock;
+    use crate::config::{Depth, parse};
+    use crate::outbox::Paths;
+
+    #[tokio::test]
+    async fn a_webhook_that_could_not_be_made_ready_is_tried_again_and_one_that_is_gone_is_not() {
+        let text = "[[webhook]]\nname = \"ntfy\"\nurl = \"https://ntfy.example.org/home\"\n\
+                    ca-file = \"/nowhere/ca.pem\"\n";
+        let config = parse(text, "test", Depth::Shape).unwrap().config;
+        let (inbox, letters) = Inbox::new(SystemClock::shared());
+        let people = People::new(&config, PhotoShelf::new("nowhere"), &inbox);
+        let message = Outgoing {
+            notice: Notice::plain(
+                About::Test {
+                    by: Actor::owner(Origin::Socket),
+                },
+                BootTime::ZERO,
+            ),
+            site: "Home".into(),
+            happened: WallTime(0),
+            now: WallTime(0),
+            clock_set: true,
+            photos: Vec::new(),
+            photo_missing: None,
+            message_id: "1@home".into(),
+            in_reply_to: None,
+            first_call: None,
+        };
+
+        let failure = people.webhook("ntfy", &message).await.unwrap_err();
+        assert!(matches!(failure, Failure::Temporary { .. }), "{failure:?}");
+        let trouble = letters.try_recv().expect("it is a trouble").event;
+        assert!(
+            matches!(&trouble, Event::TroubleRaised(it) if it.subject == "ntfy"),
+            "{trouble:?}"
+        );
+
+        let failure = people.webhook("slack", &message).await.unwrap_err();
+        assert!(matches!(failure, Failure::Permanent { .. }), "{failure:?}");
     }
 }

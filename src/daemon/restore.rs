@@ -79,7 +79,11 @@ pub fn restore(
                 }
                 Ok(mut state) => {
                     if started.new_boot {
-                        state.alarm.rebase(saved_at.boot, now.boot);
+                        // Nothing changed, and so nothing was saved, but it went on.
+                        let alive = (last_life.boot_id == saved_at.boot_id)
+                            .then(|| last_life.boot.max(saved_at.boot));
+                        let alive = alive.unwrap_or(saved_at.boot);
+                        state.alarm.rebase(saved_at.boot, alive, now.boot);
                     }
                     // Nothing can be delivered any more to somebody who is not in the file.
                     (state.alarm.given_up).retain(|to, _| is_told(config, to));

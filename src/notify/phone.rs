@@ -129,9 +129,9 @@ impl Telephone {
         self.asked(&doing, to).placed(&answer)
     }
 
-    /// The latest call to this number since then, if one was placed: after
-    /// [`PlaceFailure::Uncertain`], `since` is when that request was made.
-    pub async fn find(&self, to: &str, since: WallTime) -> Result<Option<CallSid>, Failure> {
+    /// The calls to this number since then, the latest first: after [`PlaceFailure::Uncertain`],
+    /// `since` is when that request was made. Some may be another request's.
+    pub async fn find(&self, to: &str, since: WallTime) -> Result<Vec<CallSid>, Failure> {
         let since = since.as_millis().saturating_sub(CLOCKS_DIFFER_MS);
         // The service filters by day; the moment is compared here.
         let day = WallTime(since).timestamp().strftime("%Y-%m-%d").to_string();

@@ -147,8 +147,8 @@ impl Asked<'_> {
         }
     }
 
-    /// The latest call to the number since `since` (milliseconds since 1970), if there is one.
-    pub fn found(&self, answer: &Answer, since: WallTime) -> Result<Option<CallSid>, Failure> {
+    /// The calls to the number since `since` (milliseconds since 1970), the latest first.
+    pub fn found(&self, answer: &Answer, since: WallTime) -> Result<Vec<CallSid>, Failure> {
         let listed: Calls = self.said(answer)?;
         let recent = |call: &Call| {
             let when = call.date_created.as_ref().or(call.start_time.as_ref());
@@ -156,9 +156,9 @@ impl Asked<'_> {
                 .is_none_or(|when| when.as_millisecond() >= since.as_millis())
         };
         let this = |call: &Call| call.to.as_deref().is_none_or(|number| number == self.to);
-        let mut calls = listed.calls.into_iter();
-        let call = calls.find(|call| this(call) && recent(call));
-        Ok(call.map(|call| CallSid(call.sid)))
+        let calls = listed.calls.into_iter();
+        let calls = calls.filter(|call| this(call) && recent(call));
+        Ok(calls.map(|call| CallSid(call.sid)).collect())
     }
 
     /// How far the call has come.

@@ -126,6 +126,7 @@ impl AddressBook {
             | Action::Attach { .. }
             | Action::StopCalls { .. }
             | Action::SaveRecording(_)
+            | Action::AcknowledgeEnded { .. }
             | Action::RecordDuress { .. }
             | Action::TryCamera
             | Action::Prove { .. } => Vec::new(),

@@ -14,6 +14,8 @@ const LOOK_UP_AFTER: Duration = Duration::from_secs(2);
 /// The panel says that nobody answered long before this: its mail is in the store's queue before the
 /// ladder's row is done with.
 const ANNOUNCED_FOR: Duration = Duration::from_secs(2);
+/// More calls are not placed within the minutes that a look-up reaches back.
+const RECENT_CALLS: usize = 32;
 
 impl Outbox {
     /// Somebody acknowledged, or the reason to call is gone: nobody else is called, and the call
@@ -125,9 +127,7 @@ impl Outbox {
             return;
         };
         let Some(rung) = ladder.contact().cloned() else {
-            changes.hang_up.extend(result.ok());
-            self.rows.remove(&id);
-            return;
+            return self.stopped_meanwhile(id, result.ok(), changes);
         };
         match result {
             Ok(call) => self.calling(id, ladder, &rung, call, now, changes),
@@ -163,24 +163,22 @@ impl Outbox {
     pub(super) fn looked_up(
         &mut self,
         id: u64,
-        result: Result<Option<CallSid>, Failure>,
+        result: Result<Vec<CallSid>, Failure>,
         now: &Stamp,
         changes: &mut Changes,
     ) {
-        let Some((message, mut ladder)) = self.ladder(id) else {
+        // Two ladders may call the same person at once: the other's call is not this one's.
+        let result = result.map(|calls| calls.into_iter().find(|call| !self.knows(call)));
+        let Some((_, mut ladder)) = self.ladder(id) else {
             return;
         };
         let Some(rung) = ladder.contact().cloned() else {
-            changes.hang_up.extend(result.ok().flatten());
-            self.rows.remove(&id);
-            return;
+            return self.stopped_meanwhile(id, result.ok().flatten(), changes);
         };
         match result {
-            Ok(Some(call)) if !message.calls.contains(&call) => {
-                self.calling(id, ladder, &rung, call, now, changes);
-            }
+            Ok(Some(call)) => self.calling(id, ladder, &rung, call, now, changes),
             // A provider that will not tell is no reason not to call.
-            Ok(_) | Err(Failure::Permanent { .. }) => {
+            Ok(None) | Err(Failure::Permanent { .. }) => {
                 ladder.looked_up(false, now.boot);
                 self.keep(id, ladder, now, changes);
             }
@@ -266,6 +264,7 @@ impl Outbox {
         changes: &mut Changes,
     ) {
         ladder.placed(now.boot);
+        self.remember(call.clone());
         if let Some(message) = self.message(id) {
             changes.record(message, &rung.contact, "calling", String::new());
             message.calls.push(call);
@@ -275,6 +274,28 @@ impl Outbox {
         }
         self.clear(TroubleCode::Phone, "", changes);
         self.keep(id, ladder, now, changes);
+    }
+
+    /// It is this or another row's call, or was one's that is done with.
+    fn knows(&self, call: &CallSid) -> bool {
+        let mut rows = self.rows.values();
+        self.recent_calls.contains(call) || rows.any(|entry| entry.message.calls.contains(call))
+    }
+
+    /// The ladder was stopped while the request was under way that became this call.
+    fn stopped_meanwhile(&mut self, id: u64, call: Option<CallSid>, changes: &mut Changes) {
+        if let Some(call) = call {
+            self.remember(call.clone());
+            changes.hang_up.push(call);
+        }
+        self.rows.remove(&id);
+    }
+
+    fn remember(&mut self, call: CallSid) {
+        if self.recent_calls.len() == RECENT_CALLS {
+            self.recent_calls.pop_front();
+        }
+        self.recent_calls.push_back(call);
     }
 
     /// Counts a failure for now; how long to wait.

@@ -32,12 +32,12 @@ pub trait Paths: Send + Sync + 'static {
         number: &str,
         spoken: &Outgoing,
     ) -> impl Future<Output = Result<CallSid, PlaceFailure>> + Send;
-    /// The latest call to this number since then.
+    /// The calls to this number since then, the latest first.
     fn find(
         &self,
         number: &str,
         since: WallTime,
-    ) -> impl Future<Output = Result<Option<CallSid>, Failure>> + Send;
+    ) -> impl Future<Output = Result<Vec<CallSid>, Failure>> + Send;
     /// Where the call stands.
     fn status(&self, call: &CallSid) -> impl Future<Output = Result<CallStatus, Failure>> + Send;
     /// Ends the call, ringing or not.

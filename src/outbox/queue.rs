@@ -1,6 +1,6 @@
 //! The rows that wait, and what is tried when. Pure: time, outcomes and chance are handed in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ pub struct Outbox {
     pub(super) rows: BTreeMap<u64, Entry>,
     /// Which troubles the panel was told of: began (`true`) or over.
     pub(super) told: BTreeMap<(TroubleCode, String), bool>,
+    /// The latest calls, the newest last: a look-up lists those of rows that are done with, too.
+    pub(super) recent_calls: VecDeque<CallSid>,
     pub(super) rng: fastrand::Rng,
 }
 
@@ -67,7 +69,7 @@ pub enum Outcome {
     /// Of [`Job::Place`].
     Placed(Result<CallSid, PlaceFailure>),
     /// Of [`Job::LookUp`].
-    LookedUp(Result<Option<CallSid>, Failure>),
+    LookedUp(Result<Vec<CallSid>, Failure>),
     /// Of [`Job::Poll`].
     Polled(Result<CallStatus, Failure>),
 }
@@ -101,6 +103,7 @@ impl Outbox {
             channels,
             rows: BTreeMap::new(),
             told: BTreeMap::new(),
+            recent_calls: VecDeque::new(),
             rng,
         }
     }

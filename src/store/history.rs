@@ -285,7 +285,7 @@ fn event(row: &Row<'_>) -> rusqlite::Result<StoredEvent> {
     })
 }
 
-fn incident(row: &Row<'_>) -> rusqlite::Result<StoredIncident> {
+pub(super) fn incident(row: &Row<'_>) -> rusqlite::Result<StoredIncident> {
     let wall = |column: &str| -> rusqlite::Result<Option<WallTime>> {
         Ok(row.get::<_, Option<i64>>(column)?.map(WallTime))
     };

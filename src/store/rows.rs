@@ -27,6 +27,8 @@ pub struct Batch {
     pub state: Option<String>,
     /// Incidents as they are now.
     pub incidents: Vec<Incident>,
+    /// Who acknowledged all incidents before this one, as far as they are over and nobody has.
+    pub acknowledged: Option<(Actor, IncidentId)>,
     /// Lines of history; they happened at `at`.
     pub events: Vec<EventRow>,
     /// Messages as they are now.
@@ -56,6 +58,7 @@ impl Batch {
             at,
             state: None,
             incidents: Vec::new(),
+            acknowledged: None,
             events: Vec::new(),
             messages: Vec::new(),
             photos: Vec::new(),
@@ -73,6 +76,7 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.state.is_none()
             && self.incidents.is_empty()
+            && self.acknowledged.is_none()
             && self.events.is_empty()
             && self.messages.is_empty()
             && self.photos.is_empty()
@@ -94,6 +98,7 @@ impl Batch {
             self.at = later.at;
         }
         self.state = later.state.or_else(|| self.state.take());
+        self.acknowledged = later.acknowledged.or_else(|| self.acknowledged.take());
         self.config = later.config.or_else(|| self.config.take());
         self.sign_of_life |= later.sign_of_life;
         self.people.extend(later.people);

@@ -1,13 +1,15 @@
 //! Rows into tables, in one transaction.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 use serde::Serialize;
 
-use super::history::kind_and_data;
+use super::history::{self, StoredIncident, kind_and_data};
 use super::logins::{self, Logins};
 use super::people::{self, Credential};
 use super::rows::{Batch, EventId};
-use crate::alarm::{Ending, Incident, IncidentId};
+use crate::alarm::{Actor, Ending, Incident, IncidentId};
 use crate::clock::Stamp;
 
 /// Further apart than this, wall clock and boot clock did not drift: the wall clock was set.
@@ -82,6 +84,9 @@ fn write_batch(
     }
     for incident in &batch.incidents {
         save_incident(transaction, incident, at)?;
+    }
+    if let Some((by, before)) = &batch.acknowledged {
+        acknowledge_ended(transaction, by, *before, at)?;
     }
     for event in &batch.events {
         let (kind, data) = kind_and_data(&event.what);
@@ -224,6 +229,44 @@ fn save_incident(
             at.wall.0,
             serde_json::to_string(incident).expect("incidents serialise"),
         ])?;
+    Ok(())
+}
+
+/// Those that are over, before this one, and that nobody has acknowledged.
+fn acknowledge_ended(
+    transaction: &Transaction<'_>,
+    by: &Actor,
+    before: IncidentId,
+    at: &Stamp,
+) -> rusqlite::Result<()> {
+    let mut over = transaction.prepare_cached(
+        "SELECT * FROM incidents WHERE id < ?1 AND NOT settled AND ended_wall_ms IS NOT NULL",
+    )?;
+    // One that cannot be read stays as it is: it must not keep the others from the disk.
+    let unseen: Vec<StoredIncident> = (over.query_map([key(before.0)], history::incident)?)
+        .filter_map(Result::ok)
+        .collect();
+    for stored in unseen {
+        let mut incident = stored.incident;
+        let wall = stored.ended.map_or(at.wall, |ended| at.wall.max(ended));
+        // By the boot clock of the boot in which it was saved, as its other times.
+        let later = wall
+            .0
+            .saturating_sub(stored.saved.wall.0)
+            .max(0)
+            .unsigned_abs();
+        let when = stored.saved.boot + Duration::from_millis(later);
+        incident.acknowledged = Some((by.clone(), when));
+        transaction
+            .prepare_cached(
+                "UPDATE incidents SET settled = 1, acknowledged_wall_ms = ?2, data = ?3 WHERE id = ?1",
+            )?
+            .execute(params![
+                key(incident.id.0),
+                wall.0,
+                serde_json::to_string(&incident).expect("incidents serialise"),
+            ])?;
+    }
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use asfaleia::alarm::{Calls, Event, IncidentId, TroubleCode};
+use asfaleia::alarm::{Action, Calls, Event, IncidentId, TroubleCode};
 use asfaleia::clock::Stamp;
 use asfaleia::notify::{CallSid, PlaceFailure, Progress};
 use asfaleia::outbox::{Command, Message};
@@ -159,7 +159,7 @@ async fn a_refused_number_is_a_trouble_and_the_next_is_called() {
 async fn a_lost_request_that_became_a_call_is_not_repeated() {
     let mut world = World::new();
     world.answers().place = [lost()].into();
-    world.answers().find = [Ok(Some(CallSid("CA77".into())))].into();
+    world.answers().find = [Ok(vec![CallSid("CA77".into())])].into();
     world.accept(&[call(BOOT, 1)], ZERO);
     world.placed().await;
     assert!(matches!(world.tried().await.1, Seen::Find(number, _) if number == "+302101234501"));
@@ -172,7 +172,12 @@ async fn a_lost_request_that_became_none_is_repeated_and_an_old_call_is_not_take
     let mut world = World::new();
     // Anna is called as CA2, Bob as CA3; Anna's next request is lost, and what the look-up finds
     // is a call that is known already.
-    world.answers().find = [Err(later("503")), Ok(None), Ok(Some(CallSid("CA3".into())))].into();
+    world.answers().find = [
+        Err(later("503")),
+        Ok(Vec::new()),
+        Ok(vec![CallSid("CA3".into())]),
+    ]
+    .into();
     world.answers().place = [lost()].into();
     world.accept(&[call(BOOT, 2)], ZERO);
     world.placed().await;
@@ -187,6 +192,44 @@ async fn a_lost_request_that_became_none_is_repeated_and_an_old_call_is_not_take
     assert!(matches!(seen, Seen::Find(..)), "{seen:?}");
     assert!(at > secs(120), "after the request had its time");
     assert_eq!(world.placed().await.1, "+302101234501", "CA3 is over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_request_does_not_take_the_call_of_another_ladder_for_its_own() {
+    for canceled in [false, true] {
+        let mut world = World::new();
+        // Both call Anna at once: the first becomes CA1, the other's request is lost.
+        world.answers().place = [Answer::Now(Ok(CallSid("CA1".into()))), lost()].into();
+        world.answers().find = [Ok(vec![CallSid("CA1".into())])].into();
+        world.answers().status = std::iter::repeat_n(Progress::Ringing, 9).collect();
+        world.accept(&[call(BOOT, 1), another_call()], ZERO);
+        world.placed().await;
+        world.placed().await;
+        if canceled {
+            world.tell(Command::StopCalls(Calls::Of(INCIDENT)));
+        }
+        while !matches!(world.tried().await.1, Seen::Find(..)) {}
+        assert_eq!(world.placed().await.1, "+302101234501", "gas is told of");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_own_call_is_found_behind_the_call_of_another_ladder() {
+    let mut world = World::new();
+    world.answers().place = [Answer::Now(Ok(CallSid("CA1".into()))), lost()].into();
+    world.answers().find = [Ok(vec![CallSid("CA1".into()), CallSid("CA2".into())])].into();
+    world.answers().status = std::iter::repeat_n(Progress::Ringing, 9).collect();
+    world.accept(&[call(BOOT, 1), another_call()], ZERO);
+    world.placed().await;
+    world.placed().await;
+    world.tell(Command::StopCalls(Calls::Of(INCIDENT)));
+    loop {
+        match world.tried().await.1 {
+            Seen::Status(sid) if sid == "CA2" => break,
+            Seen::Place(number) => panic!("called twice: {number}"),
+            _ => {}
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -275,6 +318,15 @@ async fn a_ladder_is_not_done_with_before_the_panel_has_said_that_nobody_answere
     let events: Vec<Event> = restored.letters.try_iter().map(|it| it.event).collect();
     assert_eq!(events, [Event::NobodyAnswered { incident }]);
     assert_eq!(restored.ledger.outcomes(), ["phone  nobody-answered"]);
+}
+
+/// Of another incident, to the same people.
+fn another_call() -> Action {
+    let mut action = call(BOOT, 1);
+    if let Action::Call { incident, .. } = &mut action {
+        *incident = Some(IncidentId(8));
+    }
+    action
 }
 
 fn lost() -> Answer<Result<CallSid, PlaceFailure>> {

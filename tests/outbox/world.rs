@@ -109,7 +109,7 @@ pub(crate) enum Seen {
 pub(crate) struct Answers {
     pub(crate) mail: VecDeque<Answer<Result<Delivered, Failure>>>,
     pub(crate) place: VecDeque<Answer<Result<CallSid, PlaceFailure>>>,
-    pub(crate) find: VecDeque<Result<Option<CallSid>, Failure>>,
+    pub(crate) find: VecDeque<Result<Vec<CallSid>, Failure>>,
     pub(crate) status: VecDeque<Progress>,
     placed: u32,
 }
@@ -171,10 +171,10 @@ impl Paths for Script {
         answer_with(answer, || Ok(sid)).await
     }
 
-    async fn find(&self, number: &str, since: WallTime) -> Result<Option<CallSid>, Failure> {
+    async fn find(&self, number: &str, since: WallTime) -> Result<Vec<CallSid>, Failure> {
         self.note(Seen::Find(number.into(), since));
         let answer = self.answers.lock().unwrap().find.pop_front();
-        answer.unwrap_or(Ok(None))
+        answer.unwrap_or_else(|| Ok(Vec::new()))
     }
 
     async fn status(&self, call: &CallSid) -> Result<CallStatus, Failure> {

@@ -213,12 +213,14 @@ impl Paths for People {
         }
     }
 
-    async fn find(&self, number: &str, since: WallTime) -> Result<Option<CallSid>, Failure> {
+    async fn find(&self, number: &str, since: WallTime) -> Result<Vec<CallSid>, Failure> {
         let since = since.0 - millis(CLOCKS_DIFFER);
         self.ask(|calls| {
-            let found = (calls.iter())
-                .rposition(|call| call.number == number && right(call.placed).0 >= since)?;
-            Some(CallSid(format!("CA{}", found + 1)))
+            let newest_first = calls.iter().enumerate().rev();
+            newest_first
+                .filter(|(_, call)| call.number == number && right(call.placed).0 >= since)
+                .map(|(at, _)| CallSid(format!("CA{}", at + 1)))
+                .collect()
         })
         .await
     }

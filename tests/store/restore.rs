@@ -14,6 +14,7 @@ fn everything(dir: &std::path::Path, clock: &TestClock) -> Batch {
     Batch {
         state: state("triggered"),
         incidents: vec![incident(1, at.boot)],
+        acknowledged: None,
         events: vec![event(1, None), event(2, Some(1))],
         messages: vec![message(1, true), message(2, false), message(3, true)],
         photos: vec![photo(dir, 1, Some(1), 100, at.clone())],

@@ -111,6 +111,50 @@ fn settled_incidents_older_than_keep_go_with_all_that_belongs_to_them() {
 }
 
 #[test]
+fn an_acknowledgement_settles_whatever_is_over_however_long_ago() {
+    let mut house = House::new();
+    let ended = |house: &House, id| Incident {
+        ended: Some((Ending::Cleared, house.now())),
+        ..incident(id, house.now())
+    };
+    for id in 1..=40 {
+        house.live_through(ended(&house, id));
+    }
+    house.live_through(incident(41, house.now())); // goes on
+    house.live_through(ended(&house, 42));
+    // Another boot, a day later.
+    let House { dir, store, .. } = house;
+    drop(store);
+    let clock = TestClock::new("two", 50, MORNING + DAY_MS);
+    let store = open(dir.path(), &clock).store;
+    let mut house = House { dir, clock, store };
+    let seen = Batch {
+        acknowledged: Some((anna(), IncidentId(41))),
+        ..Batch::new(house.clock.stamp())
+    };
+    house.store.commit(&[seen]).unwrap();
+
+    let all = History::open(house.dir.path())
+        .incidents(None, 100)
+        .unwrap();
+    for stored in &all {
+        let known = stored.incident.acknowledged.as_ref();
+        let told = known.map(|(by, at)| (by.who(), stored.wall_of(*at)));
+        let expected = stored.acknowledged.map(|at| ("Anna", at));
+        assert_eq!(told, expected);
+    }
+    let open: Vec<u64> = (all.iter().filter(|it| it.acknowledged.is_none()))
+        .map(|it| it.incident.id.0)
+        .collect();
+    assert_eq!(open, [42, 41]);
+    assert_eq!(all[2].acknowledged, Some(WallTime(MORNING + DAY_MS)));
+
+    house.clock.advance_ms(31 * DAY_MS);
+    house.store.retain(MONTH, NO_LIMIT).unwrap();
+    assert_eq!(house.incidents(), [41, 42]);
+}
+
+#[test]
 fn lines_that_belong_to_no_incident_go_by_age_and_numbers_still_only_grow() {
     let mut house = House::new();
     for id in 1..=2_500 {

@@ -100,6 +100,20 @@ fn panic_and_tamper_are_not_paused() {
 }
 
 #[test]
+fn access_that_pauses_ends_a_panic_that_began_in_a_disarmed_house() {
+    let mut house = House::new(door(Grant::Pause));
+    house.reads("panic", true);
+    assert_eq!(house.state(), "triggered");
+    house.shows(Factor::Face, Who::Anybody);
+    house.shows(Factor::Finger, Who::Anybody);
+    assert_eq!(house.state(), "disarmed");
+    assert!(!house.alarm.status().buzzer);
+    let disarmed =
+        |what: &Record| matches!(what, Record::IncidentEnded { how, .. } if how == "disarmed");
+    assert_eq!(house.records(disarmed), 1);
+}
+
+#[test]
 fn two_peoples_halves_and_halves_too_far_apart_let_nobody_in() {
     let mut house = House::armed_with(door(Grant::Disarm), Mode::Away);
     house.shows(Factor::Finger, anna());
@@ -272,7 +286,7 @@ fn a_lock_outlives_a_restart_and_a_power_cut() {
     }
     let mut durable = house.alarm.durable().clone();
     let now = BootTime::from_secs(9);
-    durable.rebase(house.now, now);
+    durable.rebase(house.now, house.now, now);
     house.alarm = Alarm::new(door(Grant::Disarm), durable, now);
     house.now = now;
     let locked = house.types(Command::Disarm, Origin::Token, anna());

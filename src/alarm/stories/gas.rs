@@ -61,6 +61,20 @@ fn a_warming_gas_sensor_switches_the_fan_and_calls_nobody() {
 }
 
 #[test]
+fn the_all_clear_of_gas_stops_the_calls_and_no_earlier_moment_does() {
+    let mut house = House::new(house());
+    house.reads("kitchen gas", true);
+    let incident = house.alarm.status().incidents[0].id;
+    let stop = Action::StopCalls {
+        whose: Calls::Of(incident),
+    };
+    house.wait_with_gas(secs(299), false);
+    assert!(!house.did(&stop), "the gas may come back");
+    house.wait_with_gas(secs(2), false);
+    assert!(house.did(&stop));
+}
+
+#[test]
 fn gas_calls_again_until_somebody_acknowledges() {
     let mut house = House::new(house());
     house.reads("kitchen gas", true);

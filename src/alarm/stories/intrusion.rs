@@ -141,6 +141,21 @@ fn an_entry_delay_that_runs_out_alarms_with_everything_sensed_meanwhile() {
 }
 
 #[test]
+fn what_was_sensed_before_the_alarm_mail_is_told_in_the_follow_up() {
+    let mut house = House::armed(Mode::Away);
+    house.reads("front door", true);
+    house.wait(secs(5));
+    house.reads("hall", true);
+    house.wait_with_gas(secs(60), false);
+    let mails = house.mails();
+    assert!(matches!(&mails[0].about, About::Alarm { sensor, .. } if sensor.as_str() == "hall"));
+    assert!(
+        matches!(&mails[1].about, About::FollowUp { triggers, .. } if triggers[..] == [("front door".into(), 1)]),
+        "{mails:?}"
+    );
+}
+
+#[test]
 fn a_follower_alone_alarms_at_once() {
     let mut policy = house();
     policy.sensors[0].entry = Entry::Follower;
@@ -290,6 +305,24 @@ fn an_incident_that_ended_unseen_can_still_be_acknowledged_and_its_calls_stop() 
     house.actions.clear();
     house.command(Command::Acknowledge);
     assert_eq!(house.records(|_| true), 0, "once");
+}
+
+#[test]
+fn an_acknowledgement_reaches_every_incident_that_is_over_and_none_that_goes_on() {
+    let mut policy = house();
+    policy.sensors[2].max_triggers = 0;
+    let mut house = House::armed_with(policy, Mode::Away);
+    for _ in 0..40 {
+        house.reads("garage", true);
+        house.reads("garage", false);
+        house.wait_with_gas(secs(241), false);
+    }
+    house.reads("garage", true);
+    house.command(Command::Acknowledge);
+    assert!(house.did(&Action::AcknowledgeEnded {
+        by: anna(),
+        before: IncidentId(41)
+    }));
 }
 
 #[test]
@@ -455,6 +488,12 @@ fn what_waits_for_confirmation_is_done_when_a_second_sensor_confirms() {
     assert_eq!((house.calls(), house.mails().len()), (1, 1));
     assert!(house.alarm.status().buzzer);
     assert!(house.alarm.status().incidents[0].confirmed);
+    house.wait_with_gas(secs(60), false);
+    let about = &house.mails()[1].about;
+    assert!(
+        matches!(about, About::FollowUp { triggers, .. } if triggers[..] == [("hall".into(), 1)]),
+        "what began it is told, too: {about:?}"
+    );
 }
 
 #[test]
@@ -508,7 +547,7 @@ fn a_reboot_holds_no_call_back_that_is_not_within_five_minutes_of_the_last() {
     let mut durable = house.alarm.durable().clone();
     durable.panel = Panel::Armed { mode: Mode::Away };
     let now = BootTime::from_secs(60);
-    durable.rebase(house.now, now);
+    durable.rebase(house.now, house.now, now);
     let mut alarm = Alarm::new(super::fixtures::house(), durable, now);
     let mut out = Vec::new();
     alarm.step(Event::Reading(Reading::seen("hall", true)), now, &mut out);

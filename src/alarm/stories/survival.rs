@@ -87,13 +87,71 @@ fn an_entry_delay_goes_on_in_another_boot_with_what_was_left() {
     house.wait(secs(8));
     let mut durable = house.alarm.durable().clone();
     let now = BootTime::from_secs(7);
-    durable.rebase(house.now, now);
+    durable.rebase(house.now, house.now, now);
     let mut alarm = Alarm::new(super::fixtures::house(), durable, now);
     assert_eq!(alarm.status().state, "pending");
     assert_eq!(alarm.status().until, Some(now + secs(12)));
     let mut out = Vec::new();
     alarm.step(Event::Tick, now + secs(12), &mut out);
     assert_eq!(alarm.status().state, "triggered");
+}
+
+#[test]
+fn what_went_on_before_a_power_cut_is_counted_after_it() {
+    let mut house = House::new(house());
+    house.reads("kitchen gas", true);
+    house.reads("panic", true);
+    let saved_at = house.now;
+    // An hour later power is cut, twice, each time for as long as it takes.
+    let mut durable = house.alarm.durable().clone();
+    durable.rebase(saved_at, saved_at + secs(3_600), BootTime::from_secs(7));
+    let (saved_at, cut) = (BootTime::from_secs(7), BootTime::from_secs(107));
+    durable.rebase(saved_at, cut, BootTime::from_secs(5));
+    house.now = BootTime::from_secs(5);
+    house.alarm = Alarm::new(super::fixtures::house(), durable, house.now);
+    house.actions.clear();
+
+    house.command(Command::Disarm);
+    let after = |notice: &&Notice| {
+        matches!(
+            notice.about,
+            About::Disarmed {
+                after_seconds: 3_700,
+                ..
+            }
+        )
+    };
+    assert!(house.mails().iter().any(after), "{:?}", house.mails());
+
+    let long = |house: &House| {
+        let mut troubles = house.alarm.status().troubles.into_iter();
+        troubles.any(|(trouble, _)| trouble.code == TroubleCode::ExhaustLong)
+    };
+    house.wait_with_gas(secs(3_499), true);
+    assert!(!long(&house));
+    house.wait_with_gas(secs(1), true);
+    assert!(long(&house), "7,200 s in all");
+}
+
+#[test]
+fn a_sensor_that_flaps_through_the_entry_delay_is_saved_once_with_its_count() {
+    let mut policy = house();
+    policy.sensors[0].entry = Entry::Follower;
+    let mut house = House::armed_with(policy, Mode::Away);
+    house.reads("front door", true);
+    for _ in 0..500 {
+        house.reads("hall", true);
+        house.wait(Duration::from_millis(5));
+        house.reads("hall", false);
+        house.wait(Duration::from_millis(5));
+    }
+    let panel = &house.alarm.durable().panel;
+    assert!(matches!(panel, Panel::Pending { sensed, .. } if sensed.len() == 2));
+    house.wait(secs(20));
+    let counts: Vec<_> = (house.alarm.status().incidents[0].causes.iter())
+        .map(|cause| (cause.sensor.to_string(), cause.count))
+        .collect();
+    assert_eq!(counts, [("front door".into(), 1), ("hall".into(), 500)]);
 }
 
 #[test]
@@ -153,7 +211,7 @@ fn back_in_the_dark() -> House {
     before.reads("hall", true);
     let mut durable = before.alarm.durable().clone();
     let now = BootTime::from_secs(10);
-    durable.rebase(before.now, now);
+    durable.rebase(before.now, before.now, now);
     durable.no_trouble_mail_before = Some(now + secs(86_400));
     let mut house = House {
         alarm: Alarm::new(super::fixtures::house(), durable, now),

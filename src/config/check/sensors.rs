@@ -191,7 +191,7 @@ impl Check<'_> {
         {
             self.warning(
                 &hold.span,
-                "the fan starts later by this time",
+                "buzzer, mail and calls come later by this time; the fan starts at once",
                 "leave `hold` out, unless the sensor flickers",
             );
         }

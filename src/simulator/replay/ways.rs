@@ -90,7 +90,7 @@ impl Ways {
                 }
             }
             // What was not answered was not placed: here no request gets lost on its way back.
-            Job::LookUp(..) => quietly(faults, |_| Ok(None), Outcome::LookedUp),
+            Job::LookUp(..) => quietly(faults, |_| Ok(Vec::new()), Outcome::LookedUp),
             Job::Poll(sid) => quietly(
                 faults,
                 |takes| Ok(self.status(sid, now.boot + takes)),
