@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::info;
 
-use super::health::raised;
+use super::health::{cleared, raised};
 use super::journal::Proven;
 use crate::alarm::{Actor, Answer, Command, Event, Origin, TroubleCode};
 use crate::clock::WallTime;
@@ -98,10 +98,7 @@ impl Drills {
             self.inbox.send(raised(TroubleCode::Unproven, path, text));
         }
         for path in told.difference(&unproven) {
-            self.inbox.send(Event::TroubleCleared {
-                code: TroubleCode::Unproven,
-                subject: path.clone(),
-            });
+            self.inbox.send(cleared(TroubleCode::Unproven, path));
         }
         *told = unproven;
     }

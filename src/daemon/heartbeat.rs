@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, warn};
 
-use super::health::raised;
+use super::health::{cleared, raised};
 use crate::alarm::{Event, TroubleCode};
 use crate::config::Config;
 use crate::inbox::Inbox;
@@ -79,10 +79,7 @@ async fn beat(heartbeat: &Heartbeat, inbox: &Inbox) -> anyhow::Result<()> {
 }
 
 fn over(server: &str) -> Event {
-    Event::TroubleCleared {
-        code: TroubleCode::Heartbeat,
-        subject: server.to_owned(),
-    }
+    cleared(TroubleCode::Heartbeat, server)
 }
 
 /// How it goes, with hysteresis.

@@ -1,6 +1,7 @@
 //! Troubles of what a new configuration has no more: nobody is left who could say that they are over.
 
-use crate::alarm::{Event, Status, Trouble, TroubleCode};
+use super::health::cleared;
+use crate::alarm::{Status, Trouble, TroubleCode};
 use crate::config::Config;
 use crate::inbox::Inbox;
 
@@ -8,10 +9,7 @@ use crate::inbox::Inbox;
 pub(super) fn clear(config: &Config, status: &Status, inbox: &Inbox) {
     for (trouble, _) in &status.troubles {
         if !concerns(config, trouble) {
-            inbox.send(Event::TroubleCleared {
-                code: trouble.code,
-                subject: trouble.subject.clone(),
-            });
+            inbox.send(cleared(trouble.code, &trouble.subject));
         }
     }
 }

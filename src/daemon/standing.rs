@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::health::raised;
+use super::health::{cleared, raised};
 use crate::alarm::{Event, TroubleCode};
 
 /// One trouble with its hysteresis.
@@ -57,10 +57,7 @@ impl Standing {
         self.raised = bad.is_some();
         Some(match bad {
             Some(text) => raised(self.code, self.subject, text),
-            None => Event::TroubleCleared {
-                code: self.code,
-                subject: self.subject.to_owned(),
-            },
+            None => cleared(self.code, self.subject),
         })
     }
 }

@@ -7,11 +7,11 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::warn;
 
-use super::health::raised;
+use super::health::{cleared, raised};
 use super::journal::Journal;
 use super::memory;
 use super::people::People;
-use crate::alarm::{Event, TroubleCode};
+use crate::alarm::TroubleCode;
 use crate::config::Config;
 use crate::inbox::Inbox;
 use crate::store::History;
@@ -74,10 +74,7 @@ impl Upkeep {
                 );
                 self.inbox.send(raised(TroubleCode::Disk, "", text));
             }
-            Ok(_) => self.inbox.send(Event::TroubleCleared {
-                code: TroubleCode::Disk,
-                subject: String::new(),
-            }),
+            Ok(_) => self.inbox.send(cleared(TroubleCode::Disk, "")),
             Err(error) => warn!(%error, "holding the history to its bounds"),
         }
     }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tracing::info;
 
-use crate::alarm::{Event, TroubleCode};
+use super::health::cleared;
+use crate::alarm::TroubleCode;
 use crate::inbox::Inbox;
 
 /// A program that is being restarted has left by then; an address that comes with the Wi-Fi is there.
@@ -28,10 +29,7 @@ pub(super) async fn listener(
         // Why not is told already: by the trouble that stands.
         if let Ok(listener) = TcpListener::bind(address).await {
             info!(%address, "listening for [web]");
-            inbox.send(Event::TroubleCleared {
-                code: TroubleCode::Web,
-                subject: address.to_string(),
-            });
+            inbox.send(cleared(TroubleCode::Web, &address.to_string()));
             return Some(listener);
         }
     }

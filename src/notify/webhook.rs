@@ -87,11 +87,6 @@ impl Webhook {
         self
     }
 
-    /// Its name in the configuration.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Makes the request for this message.
     pub async fn deliver(&self, mail: &Outgoing) -> Result<Delivered, Failure> {
         let doing = format!("webhook {}", self.name);
